@@ -1,0 +1,47 @@
+/* tensor.h: inside view of tensors, shapes and element conversion. */
+#ifndef SOMA__TENSOR_H
+#define SOMA__TENSOR_H
+
+#include <stdatomic.h>
+
+#include "base/base.h"
+#include "soma/tensor.h"
+
+struct soma_tensor {
+    atomic_int references;
+    soma_dtype dtype;
+    soma_shape shape;
+    int64_t count;
+    size_t bytes;
+    void *data;
+    bool borrowed; /* data belongs to somebody else (a session's arena) */
+};
+
+/* A tensor over memory that the caller keeps alive; release frees only the header. */
+soma_status soma__tensor_wrap(soma_tensor **out, soma_dtype dtype, soma_shape shape, void *data,
+                              soma_error *err);
+
+/* Product of the dims; false on overflow or a negative size. */
+bool soma__shape_count(const soma_shape *shape, int64_t *out);
+/* count × element size. */
+bool soma__shape_bytes(const soma_shape *shape, soma_dtype dtype, size_t *out);
+/* NumPy broadcasting of two shapes; false when they do not fit. */
+bool soma__shape_broadcast(const soma_shape *a, const soma_shape *b, soma_shape *out);
+/* Row-major strides in elements. */
+void soma__shape_strides(const soma_shape *shape, int64_t strides[SOMA_MAX_DIMS]);
+/* Strides for reading `from` as if it had shape `to` (0 where broadcast), aligned at the last dim;
+ * `from` must broadcast to `to`. */
+void soma__broadcast_strides(const soma_shape *from, const soma_shape *to,
+                             int64_t strides[SOMA_MAX_DIMS]);
+
+/* One element of any dtype as double and back (rounded to nearest even, integers saturated, NaN to
+ * integer gives 0, bool is value != 0). */
+double soma__load(soma_dtype dtype, const void *data, int64_t index);
+void soma__store(soma_dtype dtype, void *data, int64_t index, double value);
+
+float soma__bf16_to_f32(uint16_t h);
+uint16_t soma__f32_to_bf16(float f);
+float soma__f16_to_f32(uint16_t h);
+uint16_t soma__f32_to_f16(float f);
+
+#endif
