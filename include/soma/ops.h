@@ -1,0 +1,214 @@
+/* soma/ops.h: the ops.
+ *
+ * Vars in, vars out; shapes in comments are NumPy style. Elementwise ops broadcast as NumPy does
+ * and want equal dtypes (soma_cast makes them so). Axes may be negative. Options are named:
+ *     soma_conv2d(x, w, .stride = {2, 2}, .pad = {1, 1, 1, 1})
+ * A zero option means its default. All faults stick to the graph (see graph.h); the messages name
+ * the op, the scope and the shapes. Gradients exist unless "no gradient" is said.
+ */
+#ifndef SOMA_OPS_H
+#define SOMA_OPS_H
+
+#include "graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- elementwise, one input (any float; abs, neg, sign, square also integers) ------------------
+ */
+SOMA_API soma_var soma_neg(soma_var x);        /* -x */
+SOMA_API soma_var soma_abs(soma_var x);        /* |x| */
+SOMA_API soma_var soma_sign(soma_var x);       /* -1, 0, 1 */
+SOMA_API soma_var soma_square(soma_var x);     /* x² */
+SOMA_API soma_var soma_reciprocal(soma_var x); /* 1/x */
+SOMA_API soma_var soma_sqrt(soma_var x);
+SOMA_API soma_var soma_rsqrt(soma_var x); /* 1/√x */
+SOMA_API soma_var soma_exp(soma_var x);
+SOMA_API soma_var soma_log(soma_var x);
+SOMA_API soma_var soma_sin(soma_var x);
+SOMA_API soma_var soma_cos(soma_var x);
+SOMA_API soma_var soma_tanh(soma_var x);
+SOMA_API soma_var soma_erf(soma_var x);
+SOMA_API soma_var soma_sigmoid(soma_var x);  /* 1/(1+e^-x) */
+SOMA_API soma_var soma_softplus(soma_var x); /* log(1+e^x) */
+SOMA_API soma_var soma_floor(soma_var x);    /* gradient zero, as ceil, round */
+SOMA_API soma_var soma_ceil(soma_var x);
+SOMA_API soma_var soma_round(soma_var x); /* half to even */
+SOMA_API soma_var soma_relu(soma_var x);  /* max(x, 0); gradient 0 at 0 */
+/* Composites of the above. */
+SOMA_API soma_var soma_gelu(soma_var x);      /* x Φ(x), by erf (Hendrycks & Gimpel 2016) */
+SOMA_API soma_var soma_gelu_tanh(soma_var x); /* its tanh approximation */
+SOMA_API soma_var soma_silu(soma_var x);      /* x sigmoid(x) */
+SOMA_API soma_var soma_leaky_relu(soma_var x, double slope);
+SOMA_API soma_var soma_elu(soma_var x, double alpha);
+SOMA_API soma_var soma_isfinite(soma_var x);    /* bool; no gradient */
+SOMA_API soma_var soma_logical_not(soma_var x); /* bool -> bool; no gradient */
+
+/* --- elementwise, two and three inputs, broadcasting -------------------------------------------
+ */
+SOMA_API soma_var soma_add(soma_var a, soma_var b);
+SOMA_API soma_var soma_sub(soma_var a, soma_var b);
+SOMA_API soma_var soma_mul(soma_var a, soma_var b);
+SOMA_API soma_var soma_div(soma_var a, soma_var b);
+SOMA_API soma_var soma_pow(soma_var a, soma_var b);
+SOMA_API soma_var soma_maximum(soma_var a,
+                               soma_var b); /* gradient to the larger, half each when equal */
+SOMA_API soma_var soma_minimum(soma_var a, soma_var b);
+/* With a number of x's dtype. */
+SOMA_API soma_var soma_add_scalar(soma_var x, double value);
+SOMA_API soma_var soma_mul_scalar(soma_var x, double value);
+SOMA_API soma_var soma_pow_scalar(soma_var x, double value);
+/* -> bool, no gradient */
+SOMA_API soma_var soma_equal(soma_var a, soma_var b);
+SOMA_API soma_var soma_not_equal(soma_var a, soma_var b);
+SOMA_API soma_var soma_less(soma_var a, soma_var b);
+SOMA_API soma_var soma_less_equal(soma_var a, soma_var b);
+SOMA_API soma_var soma_greater(soma_var a, soma_var b);
+SOMA_API soma_var soma_greater_equal(soma_var a, soma_var b);
+SOMA_API soma_var soma_logical_and(soma_var a, soma_var b); /* bool, bool -> bool */
+SOMA_API soma_var soma_logical_or(soma_var a, soma_var b);
+/* cond (bool) ? a : b */
+SOMA_API soma_var soma_where(soma_var cond, soma_var a, soma_var b);
+/* Limits x to [low, high]; gradient 0 outside. */
+SOMA_API soma_var soma_clamp(soma_var x, double low, double high);
+/* Converts the dtype; integers saturate, floats round to nearest even. Gradient between floats. */
+SOMA_API soma_var soma_cast(soma_var x, soma_dtype dtype);
+/* x as it is, through which no gradient flows. */
+SOMA_API soma_var soma_stop_gradient(soma_var x);
+
+/* --- reductions over axes ----------------------------------------------------------------------
+ */
+typedef struct soma_reduce_options {
+    int64_t axes[SOMA_MAX_DIMS]; /* which; see count */
+    int count;                   /* how many entries of axes; 0: all axes of x */
+    bool keep_dims;              /* reduced axes stay with size 1 */
+} soma_reduce_options;
+SOMA_API soma_var soma_sum_opt(soma_var x, soma_reduce_options options);
+SOMA_API soma_var soma_mean_opt(soma_var x, soma_reduce_options options);
+SOMA_API soma_var soma_max_opt(soma_var x,
+                               soma_reduce_options options); /* gradient shared by ties */
+SOMA_API soma_var soma_min_opt(soma_var x, soma_reduce_options options);
+/* Biased variance, mean((x - mean(x))²). */
+SOMA_API soma_var soma_var_opt(soma_var x, soma_reduce_options options);
+#define soma_sum(x_, ...) soma_sum_opt((x_), (soma_reduce_options){__VA_ARGS__})
+#define soma_mean(x_, ...) soma_mean_opt((x_), (soma_reduce_options){__VA_ARGS__})
+#define soma_max(x_, ...) soma_max_opt((x_), (soma_reduce_options){__VA_ARGS__})
+#define soma_min(x_, ...) soma_min_opt((x_), (soma_reduce_options){__VA_ARGS__})
+#define soma_variance(x_, ...) soma_var_opt((x_), (soma_reduce_options){__VA_ARGS__})
+/* Index of the first largest value along `axis`, i64, the axis removed. No gradient. */
+SOMA_API soma_var soma_argmax(soma_var x, int64_t axis);
+
+/* --- shape
+ * --------------------------------------------------------------------------------------*/
+/* One dim may be -1: what is left. */
+SOMA_API soma_var soma_reshape(soma_var x, soma_shape shape);
+/* [N, …] -> [N, product] from `axis` on. */
+SOMA_API soma_var soma_flatten(soma_var x, int64_t axis);
+/* y's dim i is x's dim axes[i]; `count` = x's ndim. soma_transpose swaps the last two. */
+SOMA_API soma_var soma_permute(soma_var x, const int64_t *axes, int count);
+SOMA_API soma_var soma_transpose(soma_var x);
+/* Broadcasts x to `shape`. */
+SOMA_API soma_var soma_expand(soma_var x, soma_shape shape);
+/* x[…, start:end, …] along `axis`; negative counts from the end, end beyond the size is cut. */
+SOMA_API soma_var soma_slice(soma_var x, int64_t axis, int64_t start, int64_t end);
+SOMA_API soma_var soma_concat(const soma_var *x, int count, int64_t axis);
+/* Adds `before[i]` and `after[i]` cells of `value` around dim i; `count` = x's ndim. */
+SOMA_API soma_var soma_pad(soma_var x, const int64_t *before, const int64_t *after, int count,
+                           double value);
+/* y[…, i…, …] = x[…, index[i…], …] along `axis`; index i32 or i64, negative not allowed: out of
+ * range reads give 0 (and a session check reports nothing: validate labels before). x [A,K,B],
+ * index [I…]
+ * -> [A,I…,B]. */
+SOMA_API soma_var soma_gather(soma_var x, soma_var index, int64_t axis);
+/* The reverse: y of `size` cells along `axis`, zeros, plus x's slices added at index (in order, so
+ * that repeated indexes give the same bits each time). */
+SOMA_API soma_var soma_scatter_add(soma_var x, soma_var index, int64_t axis, int64_t size);
+/* index i32/i64 [S…] -> f32 [S…,depth]; out of range gives zeros. No gradient. */
+SOMA_API soma_var soma_one_hot(soma_var index, int64_t depth);
+
+/* --- products ----------------------------------------------------------------------------------
+ */
+typedef struct soma_matmul_options {
+    bool transpose_a, transpose_b; /* of the last two dims */
+} soma_matmul_options;
+/* a [B…,M,K] · b [B…,K,N] -> [B…,M,N]; batch dims broadcast; both at least 2-D. */
+SOMA_API soma_var soma_matmul_opt(soma_var a, soma_var b, soma_matmul_options options);
+#define soma_matmul(a_, b_, ...) soma_matmul_opt((a_), (b_), (soma_matmul_options){__VA_ARGS__})
+/* x [B…,I] · w[O,I]ᵀ + b[O] -> [B…,O]; `b` may be (soma_var){0}. Composite. */
+SOMA_API soma_var soma_linear(soma_var x, soma_var w, soma_var b);
+
+/* --- convolution and pooling, N H W C ----------------------------------------------------------
+ */
+typedef enum soma_padding {
+    SOMA_PAD_EXPLICIT, /* as `pad` says */
+    SOMA_PAD_SAME,     /* output = ceil(input / stride); the odd cell goes to the end */
+    SOMA_PAD_VALID,    /* none */
+} soma_padding;
+typedef struct soma_conv_options {
+    int64_t stride[2];   /* height, width; 0: 1 */
+    int64_t dilation[2]; /* 0: 1 */
+    int64_t pad[4];      /* top, left, bottom, right, with SOMA_PAD_EXPLICIT */
+    soma_padding padding;
+    int64_t groups; /* 0: 1 */
+} soma_conv_options;
+/* x [N,H,W,C], w [O,kh,kw,C/groups] -> [N,Ho,Wo,O]; cross-correlation as everywhere. Add the bias
+ * with soma_add: plans fuse it. */
+SOMA_API soma_var soma_conv2d_opt(soma_var x, soma_var w, soma_conv_options options);
+#define soma_conv2d(x_, w_, ...) soma_conv2d_opt((x_), (w_), (soma_conv_options){__VA_ARGS__})
+
+typedef struct soma_pool_options {
+    int64_t size[2];   /* window; required */
+    int64_t stride[2]; /* 0: the window */
+    int64_t pad[4];    /* top, left, bottom, right; each less than the window */
+    soma_padding padding;
+    bool count_pad; /* average: padded cells count in the divisor (default: they do not) */
+} soma_pool_options;
+/* x [N,H,W,C] -> [N,Ho,Wo,C]. Max: gradient to the first largest cell. */
+SOMA_API soma_var soma_max_pool2d_opt(soma_var x, soma_pool_options options);
+SOMA_API soma_var soma_avg_pool2d_opt(soma_var x, soma_pool_options options);
+#define soma_max_pool2d(x_, ...) soma_max_pool2d_opt((x_), (soma_pool_options){__VA_ARGS__})
+#define soma_avg_pool2d(x_, ...) soma_avg_pool2d_opt((x_), (soma_pool_options){__VA_ARGS__})
+
+/* --- normalisation (composites) ----------------------------------------------------------------
+ */
+/* (x - mean) / √(var + eps) · gamma + beta over the last axis (Ba et al. 2016); gamma, beta [C]. */
+SOMA_API soma_var soma_layer_norm(soma_var x, soma_var gamma, soma_var beta, double eps);
+/* (x - mean) / √(var + eps) · gamma + beta; all of mean, var, gamma, beta [C], C the last axis of x
+ * (Ioffe & Szegedy 2015). In training mean and var are soma_mean/soma_variance of x over the other
+ * axes, in evaluation the running ones. */
+SOMA_API soma_var soma_batch_norm(soma_var x, soma_var mean, soma_var var, soma_var gamma,
+                                  soma_var beta, double eps);
+
+/* --- softmax and losses ------------------------------------------------------------------------
+ */
+SOMA_API soma_var soma_softmax(soma_var x, int64_t axis);
+SOMA_API soma_var soma_log_softmax(soma_var x, int64_t axis);
+/* Losses return one value per sample; take soma_mean of it.
+ * cross_entropy: logits [B…,K], labels i32/i64 [B…] -> [B…]: -log softmax(logits)[label]. A label
+ * out of range gives NaN (the data layer refuses it before). */
+SOMA_API soma_var soma_cross_entropy(soma_var logits, soma_var labels);
+/* logits, targets in [0,1], same shape -> same shape, stable form max(x,0) - x t + log(1+e^-|x|) */
+SOMA_API soma_var soma_bce_logits(soma_var logits, soma_var targets);
+/* (x - t)², same shape */
+SOMA_API soma_var soma_squared_error(soma_var x, soma_var target);
+
+/* --- random ------------------------------------------------------------------------------------
+ */
+/* `key`: i64 [2] = {seed, step}, usually an input that each step feeds. `stream` tells draws of one
+ * step apart. No gradient. */
+SOMA_API soma_var soma_random_uniform(soma_var key, soma_shape shape,
+                                      uint32_t stream); /* [0,1) f32 */
+SOMA_API soma_var soma_random_normal(soma_var key, soma_shape shape,
+                                     uint32_t stream); /* N(0,1) f32 */
+SOMA_API soma_var soma_random_bernoulli(soma_var key, soma_shape shape, double p,
+                                        uint32_t stream); /* bool, true with chance p */
+/* x · mask / (1-p), mask true with chance 1-p (Srivastava et al. 2014). p in [0,1). */
+SOMA_API soma_var soma_dropout(soma_var x, soma_var key, double p, uint32_t stream);
+/* The same with one draw per feature map: x [N,…,C], mask [N,1…,C]. */
+SOMA_API soma_var soma_spatial_dropout(soma_var x, soma_var key, double p, uint32_t stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
