@@ -1,0 +1,65 @@
+# Tests mirror src/: every tests/<room>/test_*.c is one program; other .c files of the room are linked
+# into each of them. Programs of rooms with allocation faults link with the allocator wrapped.
+find_library(CMOCKA_LIBRARY cmocka REQUIRED)
+file(GLOB SOMA_TEST_SOURCES CONFIGURE_DEPENDS tests/*/test_*.c)
+file(GLOB SOMA_TEST_SHARED CONFIGURE_DEPENDS tests/support/*.c)
+foreach(source ${SOMA_TEST_SOURCES})
+  get_filename_component(name ${source} NAME_WE)
+  get_filename_component(folder ${source} DIRECTORY)
+  get_filename_component(room ${folder} NAME)
+  file(GLOB helpers CONFIGURE_DEPENDS ${folder}/*.c)
+  list(FILTER helpers EXCLUDE REGEX "/test_[^/]*\\.c$")
+  set(target ${room}_${name})
+  string(REPLACE "_test_" "_" target ${target})
+  set(target test_${target})
+  add_executable(${target} ${source} ${helpers} ${SOMA_TEST_SHARED})
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
+  target_link_libraries(${target} PRIVATE soma_flags soma_static ${SOMA_LIBRARIES}
+    ${CMOCKA_LIBRARY})
+  target_include_directories(${target} PRIVATE tests)
+  target_compile_definitions(${target} PRIVATE ${SOMA_DEFINITIONS}
+    SOMA_TEST_FOLDER="${CMAKE_CURRENT_SOURCE_DIR}/tests"
+    SOMA_SOURCE_FOLDER="${CMAKE_CURRENT_SOURCE_DIR}")
+  file(READ ${source} text)
+  if(text MATCHES "__wrap_soma__malloc")
+    target_link_options(${target} PRIVATE -Wl,--wrap=soma__malloc -Wl,--wrap=soma__calloc
+      -Wl,--wrap=soma__realloc -Wl,--wrap=soma__aligned)
+  endif()
+  if(text MATCHES "__wrap_soma__free")
+    target_link_options(${target} PRIVATE -Wl,--wrap=soma__free)
+  endif()
+  add_test(NAME ${room}/${name} COMMAND ${target})
+  set_tests_properties(${room}/${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 LABELS ${room}
+    ENVIRONMENT "SOMA_PROGRAM=${CMAKE_CURRENT_BINARY_DIR}/soma")
+endforeach()
+
+# Corpora of the fuzzers, replayed as plain tests.
+file(GLOB SOMA_FUZZERS CONFIGURE_DEPENDS fuzz/fuzz_*.c)
+foreach(source ${SOMA_FUZZERS})
+  get_filename_component(name ${source} NAME_WE)
+  string(REPLACE "fuzz_" "" parser ${name})
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${parser})
+    add_executable(replay_${parser} ${source} fuzz/replay.c)
+    set_target_properties(replay_${parser} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
+    target_link_libraries(replay_${parser} PRIVATE soma_flags soma_static ${SOMA_LIBRARIES})
+    target_compile_definitions(replay_${parser} PRIVATE ${SOMA_DEFINITIONS})
+    add_test(NAME replay/${parser}
+      COMMAND replay_${parser} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${parser})
+  endif()
+endforeach()
+
+# Shell tests of the program.
+file(GLOB SOMA_SHELL_TESTS CONFIGURE_DEPENDS tests/cli/*.sh)
+foreach(script ${SOMA_SHELL_TESTS})
+  get_filename_component(name ${script} NAME_WE)
+  add_test(NAME cli/${name} COMMAND bash ${script} $<TARGET_FILE:soma>)
+  set_tests_properties(cli/${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900 LABELS cli)
+endforeach()
+
+# The examples are tests too: they check what they compute.
+foreach(source ${SOMA_EXAMPLES})
+  get_filename_component(name ${source} NAME_WE)
+  add_test(NAME example/${name} COMMAND example_${name}
+    WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/examples)
+  set_tests_properties(example/${name} PROPERTIES TIMEOUT 120 LABELS example)
+endforeach()
