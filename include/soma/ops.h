@@ -1,7 +1,9 @@
 /* soma/ops.h: the ops.
  *
  * Vars in, vars out; shapes in comments are NumPy style. Elementwise ops broadcast as NumPy does
- * and want equal dtypes (soma_cast makes them so). Axes may be negative. Options are named:
+ * and want equal dtypes (soma_cast makes them so). Integers (whose overflow wraps around) go into
+ * neg, abs, sign, square, add, sub, mul, maximum, minimum, comparisons, where, sum, max, min; bool
+ * into equal, not_equal, the logical ops and where. Axes may be negative. Options are named:
  *     soma_conv2d(x, w, .stride = {2, 2}, .pad = {1, 1, 1, 1})
  * A zero option means its default. All faults stick to the graph (see graph.h); the messages name
  * the op, the scope and the shapes. Gradients exist unless "no gradient" is said.

@@ -1,0 +1,123 @@
+/* attrs.h: the attribute structs of ops, as graphs store them and as kernels read them.
+ *
+ * Members are 8 bytes wide, so a struct has no padding and can be hashed and compared as bytes.
+ * Shape rules normalise them (defaults filled in, SAME padding made explicit, negative axes made
+ * positive): a kernel takes them as they are.
+ */
+#ifndef SOMA__ATTRS_H
+#define SOMA__ATTRS_H
+
+#include <stdint.h>
+
+#include "soma/tensor.h"
+
+/* --- matmul, conv, pool, norm, softmax, random ----------------------------------------------- */
+
+/* matmul(a, b): a is [B…,M,K], or [B…,K,M] with transpose_a; b is [B…,K,N], or [B…,N,K] with
+ * transpose_b. 0 or 1. */
+typedef struct soma__matmul_attrs {
+    int64_t transpose_a, transpose_b;
+} soma__matmul_attrs;
+
+/* conv2d(x, w), conv2d_input_grad(dy, w), conv2d_weight_grad(x, dy). All three describe the forward
+ * conv: output cell (i, j) reads input cell (i·stride[0] - pad[0] + u·dilation[0],
+ * j·stride[1] - pad[1] + v·dilation[1]) for each u < kh, v < kw, and output channel o belongs to
+ * group o / (O/groups), which reads input channels [g·C/groups, (g+1)·C/groups). */
+typedef struct soma__conv_attrs {
+    int64_t stride[2], dilation[2]; /* height, width; at least 1 */
+    int64_t pad[4];                 /* top, left, bottom, right; at least 0 */
+    int64_t groups;                 /* at least 1 */
+    int64_t size[2];                /* conv2d: 0; input_grad: H, W of x; weight_grad: kh, kw of w */
+    int64_t padding; /* soma_padding as the builder passed it; 0 once the rule has resolved it */
+} soma__conv_attrs;
+
+/* max_pool2d(x), max_pool2d_grad(x, dy), max_pool2d_pick(x, t), avg_pool2d(x), avg_pool2d_grad(dy).
+ * Output cell (i, j) sees rows [i·stride[0] - pad[0], … + size[0]) of x, less those outside;
+ * columns likewise. Pads are smaller than the window, so a window always holds a real cell. */
+typedef struct soma__pool_attrs {
+    int64_t size[2], stride[2]; /* height, width; at least 1 */
+    int64_t pad[4];             /* top, left, bottom, right */
+    int64_t count_pad;          /* average: divide by size[0]·size[1], not by the real cells */
+    int64_t input[2];           /* avg_pool2d_grad: H, W of x; else 0 */
+    int64_t padding;            /* as in soma__conv_attrs */
+} soma__pool_attrs;
+
+/* softmax, log_softmax: the axis, in [0, ndim). */
+typedef struct soma__axis_attrs {
+    int64_t axis;
+} soma__axis_attrs;
+
+/* layer_norm, batch_norm. */
+typedef struct soma__norm_attrs {
+    double eps;
+} soma__norm_attrs;
+
+/* random_uniform, random_normal, random_bernoulli. Element i of the row-major result is draw i of
+ * the rng key {seed = key[0], step = key[1], stream}. */
+typedef struct soma__random_attrs {
+    int64_t stream;
+    int64_t ndim, dim[SOMA_MAX_DIMS];
+    double p; /* bernoulli: true where uniform < p; else 0 */
+} soma__random_attrs;
+
+/* dropout, spatial_dropout. */
+typedef struct soma__dropout_attrs {
+    int64_t stream;
+    double p;
+} soma__dropout_attrs;
+
+/* --- reduce, shape, index -------------------------------------------------------------------- */
+
+/* sum, mean, max, min, variance: bit i of mask is set when axis i is reduced. */
+typedef struct soma__reduce_attrs {
+    int64_t mask;
+    int64_t keep_dims;                  /* 0 or 1 */
+    int64_t count, axes[SOMA_MAX_DIMS]; /* as the builder passed them; 0 once the rule made mask */
+} soma__reduce_attrs;
+
+/* reshape, expand: the result's shape. (argmax and concat take soma__axis_attrs.) */
+typedef struct soma__shape_attrs {
+    int64_t ndim, dim[SOMA_MAX_DIMS];
+} soma__shape_attrs;
+
+/* permute: result dim i is x's dim axes[i]. */
+typedef struct soma__permute_attrs {
+    int64_t count, axes[SOMA_MAX_DIMS];
+} soma__permute_attrs;
+
+/* slice: cells [start, end) of the axis; 0 <= start <= end <= its size. */
+typedef struct soma__slice_attrs {
+    int64_t axis, start, end;
+} soma__slice_attrs;
+
+/* pad: cells added around each dim. */
+typedef struct soma__pad_attrs {
+    int64_t count, before[SOMA_MAX_DIMS], after[SOMA_MAX_DIMS];
+    double value;
+} soma__pad_attrs;
+
+/* gather takes soma__axis_attrs; scatter_add also the size that the axis gets. */
+typedef struct soma__scatter_attrs {
+    int64_t axis, size;
+} soma__scatter_attrs;
+
+typedef struct soma__one_hot_attrs {
+    int64_t depth;
+} soma__one_hot_attrs;
+
+/* --- elementwise ----------------------------------------------------------------------------- */
+
+typedef struct soma__cast_attrs {
+    int64_t dtype;
+} soma__cast_attrs;
+
+/* leaky_relu, elu: the one number that each has. */
+typedef struct soma__slope_attrs {
+    double slope;
+} soma__slope_attrs;
+
+typedef struct soma__clamp_attrs {
+    double low, high;
+} soma__clamp_attrs;
+
+#endif

@@ -1,0 +1,32 @@
+/* ops.h: what the op files share: the descriptors of the whole table, and helpers for builders,
+ * rules and gradients. */
+#ifndef SOMA__OPS_H
+#define SOMA__OPS_H
+
+#include "graph/graph.h"
+#include "ops/attrs.h"
+#include "soma/ops.h"
+
+#define SOMA__OP(name_, family_) extern const soma__op soma__op_##name_;
+#include "ops/ops.def"
+#undef SOMA__OP
+
+/* What a builder returns when its input is no value: the fault is in the graph already. */
+static inline soma_var soma__failed(soma_var x)
+{
+    return (soma_var){x.graph, -1};
+}
+
+/* x's shape with every dim 1 whose bit in `mask` is set. */
+static inline soma_shape soma__shape_reduced(soma_shape shape, int64_t mask)
+{
+    for (int d = 0; d < shape.ndim; d++)
+        if (mask >> d & 1)
+            shape.dim[d] = 1;
+    return shape;
+}
+
+/* A rule for ops that keep the shape and dtype of their one float input. */
+soma_status soma__rule_same_float(soma__rule *rule);
+
+#endif

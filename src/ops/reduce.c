@@ -1,0 +1,378 @@
+/* reduce.c: ops that turn axes into one number each: sum, mean, max, min, argmax, variance. */
+#include <string.h>
+
+#include "ops/ops.h"
+#include "tensor/walk.h"
+
+/* --- arguments ------------------------------------------------------------------------------- */
+
+/* Turns the axes into the mask and gives the result's shape. A second pass over normalised
+ * attributes changes nothing. */
+static soma_status resolve_axes(soma__rule *rule)
+{
+    soma__reduce_attrs *attrs = rule->attrs;
+    const soma_shape x = rule->in_shape[0];
+    int64_t mask = attrs->mask;
+    if (attrs->count < 0 || attrs->count > SOMA_MAX_DIMS)
+        return soma__rule_fail(rule, SOMA_INVALID, "%lld axes; there can be 0 (all) to %d",
+                               (long long)attrs->count, SOMA_MAX_DIMS);
+    if (attrs->count == 0 && mask == 0)
+        mask = (INT64_C(1) << x.ndim) - 1;
+    for (int i = 0; i < attrs->count; i++) {
+        int64_t axis = attrs->axes[i];
+        SOMA__TRY(soma__rule_axis(rule, &axis, x.ndim));
+        if (mask >> axis & 1)
+            return soma__rule_fail(rule, SOMA_INVALID, "axis %lld is named twice", (long long)axis);
+        mask |= INT64_C(1) << axis;
+    }
+    if (mask >> x.ndim)
+        return soma__rule_fail(rule, SOMA_INVALID, "mask %llx names axes that x does not have",
+                               (unsigned long long)mask);
+    *attrs = (soma__reduce_attrs){.mask = mask, .keep_dims = attrs->keep_dims != 0};
+    rule->shape = soma__shape_reduced(x, mask);
+    if (!attrs->keep_dims) {
+        soma_shape kept = {0};
+        for (int d = 0; d < x.ndim; d++)
+            if (!(mask >> d & 1))
+                kept.dim[kept.ndim++] = x.dim[d];
+        rule->shape = kept;
+    }
+    return SOMA_OK;
+}
+
+static soma_status rule_float(soma__rule *rule)
+{
+    SOMA__TRY(soma__rule_float(rule, 0));
+    return resolve_axes(rule);
+}
+
+static soma_status rule_number(soma__rule *rule)
+{
+    if (rule->in_dtype[0] == SOMA_BOOL)
+        return soma__rule_fail(rule, SOMA_DTYPE,
+                               "takes numbers, not bool: convert with soma_cast first");
+    return resolve_axes(rule);
+}
+
+/* max and min: there is no largest of no numbers. */
+static soma_status rule_extreme(soma__rule *rule)
+{
+    SOMA__TRY(rule_number(rule));
+    const soma__reduce_attrs *attrs = rule->attrs;
+    for (int d = 0; d < rule->in_shape[0].ndim; d++)
+        if ((attrs->mask >> d & 1) && rule->in_shape[0].dim[d] == 0) {
+            char text[SOMA_SHAPE_TEXT_SIZE];
+            return soma__rule_fail(rule, SOMA_SHAPE, "x is %s: an empty axis %d has no %simum",
+                                   soma_shape_text(&rule->in_shape[0], text, sizeof(text)), d,
+                                   rule->op->name);
+        }
+    return SOMA_OK;
+}
+
+static soma_status rule_argmax(soma__rule *rule)
+{
+    soma__axis_attrs *attrs = rule->attrs;
+    const soma_shape x = rule->in_shape[0];
+    if (rule->in_dtype[0] == SOMA_BOOL)
+        return soma__rule_fail(rule, SOMA_DTYPE, "takes numbers, not bool");
+    SOMA__TRY(soma__rule_axis(rule, &attrs->axis, x.ndim));
+    if (x.dim[attrs->axis] == 0)
+        return soma__rule_fail(rule, SOMA_SHAPE, "axis %lld is empty: it has no largest value",
+                               (long long)attrs->axis);
+    soma_shape kept = {0};
+    for (int d = 0; d < x.ndim; d++)
+        if (d != attrs->axis)
+            kept.dim[kept.ndim++] = x.dim[d];
+    rule->shape = kept;
+    rule->dtype = SOMA_I64;
+    return SOMA_OK;
+}
+
+/* --- reference kernels ----------------------------------------------------------------------- */
+
+/* The visit of x cell by cell of the result: `outer` stands at the first x element of each result
+ * cell, `inner` goes over the reduced axes from there. */
+typedef struct reduction {
+    soma__walk outer, inner;
+    int64_t cells; /* reduced ones, for each result cell */
+} reduction;
+
+static void reduction_start(reduction *r, const soma_shape *x, int64_t mask)
+{
+    const int64_t every = (INT64_C(1) << x->ndim) - 1;
+    const soma_shape kept = soma__shape_reduced(*x, mask);
+    const soma_shape reduced = soma__shape_reduced(*x, every & ~mask);
+    int64_t stride[SOMA_MAX_DIMS];
+    soma__shape_strides(x, stride);
+    soma__walk_start(&r->outer, &kept);
+    soma__walk_strides(&r->outer, stride, 0);
+    soma__walk_start(&r->inner, &reduced);
+    soma__walk_strides(&r->inner, stride, 0);
+    r->cells = 1;
+    for (int d = 0; d < reduced.ndim; d++)
+        r->cells *= reduced.dim[d];
+}
+
+static int64_t integer_at(const soma__view *x, int64_t i)
+{
+    return x->dtype == SOMA_I64 ? ((const int64_t *)x->data)[i]
+                                : (int64_t)soma__load(x->dtype, x->data, i);
+}
+
+/* i64 has values that a double does not. A sum that leaves its dtype wraps around, as elementwise
+ * arithmetic does. */
+static void store_wrapped(const soma__view *y, int64_t i, int64_t value)
+{
+    switch (y->dtype) {
+    case SOMA_I64:
+        ((int64_t *)y->data)[i] = value;
+        break;
+    case SOMA_I32:
+        ((int32_t *)y->data)[i] = (int32_t)(uint32_t)(uint64_t)value;
+        break;
+    case SOMA_I8:
+        ((int8_t *)y->data)[i] = (int8_t)(uint8_t)(uint64_t)value;
+        break;
+    default:
+        ((uint8_t *)y->data)[i] = (uint8_t)(uint64_t)value;
+        break;
+    }
+}
+
+static void reference_sum(const soma__call *call)
+{
+    const soma__reduce_attrs *attrs = call->attrs;
+    const soma__view *x = &call->in[0], *y = &call->out[0];
+    reduction r;
+    reduction_start(&r, &x->shape, attrs->mask);
+    for (int64_t o = 0; o < y->count; o++, soma__walk_next(&r.outer)) {
+        double sum = 0;
+        uint64_t whole = 0;
+        for (int64_t i = 0; i < r.cells; i++, soma__walk_next(&r.inner)) {
+            int64_t at = r.outer.at[0] + r.inner.at[0];
+            if (soma_dtype_is_float(x->dtype))
+                sum += soma__load(x->dtype, x->data, at);
+            else
+                whole += (uint64_t)integer_at(x, at);
+        }
+        if (soma_dtype_is_float(x->dtype))
+            soma__store(y->dtype, y->data, o, sum);
+        else
+            store_wrapped(y, o, (int64_t)whole);
+    }
+}
+
+/* The mean of nothing is 0/0, NaN. */
+static void reference_mean(const soma__call *call)
+{
+    const soma__reduce_attrs *attrs = call->attrs;
+    const soma__view *x = &call->in[0], *y = &call->out[0];
+    reduction r;
+    reduction_start(&r, &x->shape, attrs->mask);
+    for (int64_t o = 0; o < y->count; o++, soma__walk_next(&r.outer)) {
+        double sum = 0;
+        for (int64_t i = 0; i < r.cells; i++, soma__walk_next(&r.inner))
+            sum += soma__load(x->dtype, x->data, r.outer.at[0] + r.inner.at[0]);
+        soma__store(y->dtype, y->data, o, sum / (double)r.cells);
+    }
+}
+
+/* Whether x[i] goes before x[best]: it is larger (smaller), or the first NaN, which beats any
+ * number so that it cannot get lost. */
+static bool beats(const soma__view *x, int64_t i, int64_t best, bool largest)
+{
+    if (x->dtype == SOMA_I64) {
+        const int64_t *v = x->data;
+        return largest ? v[i] > v[best] : v[i] < v[best];
+    }
+    double a = soma__load(x->dtype, x->data, i), b = soma__load(x->dtype, x->data, best);
+    if (isnan(b))
+        return false;
+    return isnan(a) || (largest ? a > b : a < b);
+}
+
+static void extreme(const soma__call *call, bool largest)
+{
+    const soma__reduce_attrs *attrs = call->attrs;
+    const soma__view *x = &call->in[0], *y = &call->out[0];
+    const size_t size = soma_dtype_size(x->dtype);
+    reduction r;
+    reduction_start(&r, &x->shape, attrs->mask);
+    for (int64_t o = 0; o < y->count; o++, soma__walk_next(&r.outer)) {
+        int64_t best = r.outer.at[0];
+        for (int64_t i = 0; i < r.cells; i++, soma__walk_next(&r.inner))
+            if (beats(x, r.outer.at[0] + r.inner.at[0], best, largest))
+                best = r.outer.at[0] + r.inner.at[0];
+        memcpy((char *)y->data + (size_t)o * size, (const char *)x->data + (size_t)best * size,
+               size);
+    }
+}
+
+static void reference_max(const soma__call *call)
+{
+    extreme(call, true);
+}
+static void reference_min(const soma__call *call)
+{
+    extreme(call, false);
+}
+
+static void reference_argmax(const soma__call *call)
+{
+    const soma__axis_attrs *attrs = call->attrs;
+    const soma__view *x = &call->in[0], *y = &call->out[0];
+    reduction r;
+    reduction_start(&r, &x->shape, INT64_C(1) << attrs->axis);
+    for (int64_t o = 0; o < y->count; o++, soma__walk_next(&r.outer)) {
+        int64_t best = r.outer.at[0], index = 0;
+        for (int64_t i = 0; i < r.cells; i++, soma__walk_next(&r.inner))
+            if (beats(x, r.outer.at[0] + r.inner.at[0], best, true)) {
+                best = r.outer.at[0] + r.inner.at[0];
+                index = i;
+            }
+        ((int64_t *)y->data)[o] = index;
+    }
+}
+
+static double flops_input(const soma__call *call)
+{
+    return (double)call->in[0].count;
+}
+
+/* --- gradients ------------------------------------------------------------------------------- */
+
+/* `y` (the result or its gradient) with the reduced axes back as 1, so that it broadcasts to x. */
+static soma_var with_axes(soma_var y, const soma_shape *x, int64_t mask)
+{
+    return soma_reshape(y, soma__shape_reduced(*x, mask));
+}
+
+static void grad_sum(soma__grad *g)
+{
+    const soma__reduce_attrs *attrs = g->attrs;
+    soma_shape x = soma_var_shape(g->in[0]);
+    g->din[0] = soma_expand(with_axes(g->dout, &x, attrs->mask), x);
+}
+
+static void grad_mean(soma__grad *g)
+{
+    const soma__reduce_attrs *attrs = g->attrs;
+    soma_shape x = soma_var_shape(g->in[0]);
+    double cells = 1;
+    for (int d = 0; d < x.ndim; d++)
+        if (attrs->mask >> d & 1)
+            cells *= (double)x.dim[d];
+    /* With no cells there is nothing to pass a gradient to. */
+    soma_var share = soma_mul_scalar(g->dout, cells > 0 ? 1 / cells : 0);
+    g->din[0] = soma_expand(with_axes(share, &x, attrs->mask), x);
+}
+
+/* Cells that equal the extreme share the gradient. */
+static void grad_extreme(soma__grad *g)
+{
+    const soma__reduce_attrs *attrs = g->attrs;
+    soma_shape x = soma_var_shape(g->in[0]);
+    soma_var y = with_axes(g->out, &x, attrs->mask);
+    soma_var chosen = soma_cast(soma_equal(g->in[0], y), soma_var_dtype(g->dout));
+    soma_reduce_options all = {.keep_dims = true};
+    for (int d = 0; d < x.ndim; d++)
+        if (attrs->mask >> d & 1)
+            all.axes[all.count++] = d;
+    if (all.count > 0) /* else no axis is reduced (a scalar), and nothing is shared */
+        chosen = soma_div(chosen, soma_sum_opt(chosen, all));
+    g->din[0] = soma_mul(chosen, with_axes(g->dout, &x, attrs->mask));
+}
+
+/* --- descriptors and builders ---------------------------------------------------------------- */
+
+static const soma__attr reduce_attrs[] = {
+    {"mask", SOMA__ATTR_INT, offsetof(soma__reduce_attrs, mask), 1, "bit i: axis i is reduced"},
+    {"keep_dims", SOMA__ATTR_BOOL, offsetof(soma__reduce_attrs, keep_dims), 1,
+     "reduced axes stay with size 1"},
+    {0}};
+
+static soma_var reduce(const soma__op *op, soma_var x, const soma_reduce_options *options)
+{
+    soma__reduce_attrs attrs = {.keep_dims = options->keep_dims, .count = options->count};
+    for (int i = 0; i < options->count && i < SOMA_MAX_DIMS; i++)
+        attrs.axes[i] = options->axes[i];
+    return soma__graph_add(x.graph, op, &x, 1, &attrs);
+}
+
+/* mean((x - mean(x))²): two passes over x, which do not cancel as E[x²] - E[x]² does. */
+static soma_var decompose_variance(soma_graph *graph, const soma_var *in, int nin,
+                                   const void *attrs)
+{
+    (void)nin;
+    soma__reduce_attrs keep = *(const soma__reduce_attrs *)attrs;
+    keep.keep_dims = 1;
+    soma_var mean = soma__graph_add(graph, &soma__op_mean, in, 1, &keep);
+    soma_var square = soma_square(soma_sub(in[0], mean));
+    return soma__graph_add(graph, &soma__op_mean, &square, 1, attrs);
+}
+
+#define REDUCE(name_, builder_, doc_, ...)                                                         \
+    const soma__op soma__op_##name_ = {.name = #name_,                                             \
+                                       .family = "reduce",                                         \
+                                       .doc = doc_,                                                \
+                                       .inputs = "x",                                              \
+                                       .min_inputs = 1,                                            \
+                                       .max_inputs = 1,                                            \
+                                       .attr_size = sizeof(soma__reduce_attrs),                    \
+                                       .attrs = reduce_attrs,                                      \
+                                       .flops = flops_input,                                       \
+                                       __VA_ARGS__};                                               \
+    soma_var builder_(soma_var x, soma_reduce_options options)                                     \
+    {                                                                                              \
+        return reduce(&soma__op_##name_, x, &options);                                             \
+    }
+
+REDUCE(sum, soma_sum_opt, "sum over axes", .rule = rule_number, .gradient = grad_sum,
+       .reference = reference_sum)
+REDUCE(mean, soma_mean_opt, "arithmetic mean over axes", .rule = rule_float, .gradient = grad_mean,
+       .reference = reference_mean)
+REDUCE(max, soma_max_opt, "largest value over axes; NaN if there is one", .rule = rule_extreme,
+       .gradient = grad_extreme, .reference = reference_max)
+REDUCE(min, soma_min_opt, "smallest value over axes; NaN if there is one", .rule = rule_extreme,
+       .gradient = grad_extreme, .reference = reference_min)
+REDUCE(variance, soma_var_opt, "mean((x - mean(x))^2) over axes", .rule = rule_float,
+       .decompose = decompose_variance)
+
+const soma__op soma__op_argmax = {
+    .name = "argmax",
+    .family = "reduce",
+    .doc = "index of the first largest value along an axis; the first NaN counts as largest",
+    .inputs = "x",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .attr_size = sizeof(soma__axis_attrs),
+    .attrs =
+        (const soma__attr[]){
+            {"axis", SOMA__ATTR_INT, offsetof(soma__axis_attrs, axis), 1, "removed"}, {0}},
+    .rule = rule_argmax,
+    .gradient = soma__grad_none,
+    .reference = reference_argmax,
+    .flops = flops_input,
+};
+
+soma_var soma_argmax(soma_var x, int64_t axis)
+{
+    const soma__axis_attrs attrs = {axis};
+    return soma__graph_add(x.graph, &soma__op_argmax, &x, 1, &attrs);
+}
+
+/* Broadcasting adds axes in front and stretches axes of size 1. */
+soma_var soma__sum_to(soma_var x, const soma_shape *shape)
+{
+    if (!soma_var_ok(x))
+        return soma__failed(x);
+    const soma_shape from = soma_var_shape(x);
+    if (soma_shape_equal(&from, shape))
+        return x;
+    const int added = from.ndim - shape->ndim;
+    soma_reduce_options axes = {.keep_dims = true};
+    for (int d = 0; d < from.ndim; d++)
+        if (d < added || (shape->dim[d - added] == 1 && from.dim[d] != 1))
+            axes.axes[axes.count++] = d;
+    return soma_reshape(axes.count > 0 ? soma_sum_opt(x, axes) : x, *shape);
+}
