@@ -1,0 +1,315 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/*.safetensors: what PyTorch computes, for soma's tests to compare with.
+
+    python3 scripts/make-golden.py [FOLDER]
+
+Needs PyTorch 2. tests/golden/README.md names the tensors. Everything is computed
+in f64 from inputs that are exact in f32, and stored in f32: the files hold the true values to the last
+digit. Images are N H W C and conv weights O kh kw C, as soma keeps them; the conversion is part of each
+function, so gradients come out in soma's layout by themselves.
+"""
+import json
+import pathlib
+import struct
+import sys
+
+import torch
+import torch.nn.functional as F
+
+torch.manual_seed(20240611)
+
+
+# --- files ------------------------------------------------------------------------------------------
+
+def write(path, tensors):
+    """The safetensors format: header size, JSON header, bytes."""
+    header, blobs, at = {"__metadata__": {"torch": torch.__version__}}, [], 0
+    # The larger elements first, so that each array is aligned.
+    for name, value in sorted(tensors.items(), key=lambda item: item[1].is_floating_point()):
+        value = value.detach().contiguous()
+        flat = value.reshape(-1).tolist()
+        if value.is_floating_point():
+            kind, blob = "F32", struct.pack(f"<{len(flat)}f", *flat)
+        else:
+            kind, blob = "I64", struct.pack(f"<{len(flat)}q", *flat)
+        header[name] = {"dtype": kind, "shape": list(value.shape),
+                        "data_offsets": [at, at + len(blob)]}
+        blobs.append(blob)
+        at += len(blob)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+    print(f"{path}: {len(tensors)} tensors, {path.stat().st_size} bytes")
+
+
+def rand(*shape, low=-1.0, high=1.0):
+    """Uniform numbers that f32 holds exactly."""
+    return (torch.rand(*shape, dtype=torch.float64) * (high - low) + low).float().double()
+
+
+def spread(*shape):
+    """Numbers of which no two are near each other: for max and min."""
+    count = torch.Size(shape).numel()
+    return ((torch.randperm(count).double() - count / 2 + 0.25) / 16).reshape(shape)
+
+
+# --- ops --------------------------------------------------------------------------------------------
+
+OPS = {}
+
+
+def case(name, function, **inputs):
+    """Records inputs, result y, a random gradient dy of y and the gradient of each float input."""
+    leaves = {k: v.clone().requires_grad_(v.is_floating_point()) for k, v in inputs.items()}
+    y = function(*leaves.values())
+    for key, value in inputs.items():
+        OPS[f"{name}/{key}"] = value
+    OPS[f"{name}/y"] = y.detach()
+    if y.requires_grad:
+        dy = rand(*y.shape)
+        wanted = [k for k, v in leaves.items() if v.requires_grad]
+        grads = torch.autograd.grad(y, [leaves[k] for k in wanted], dy, allow_unused=True)
+        for key, grad in zip(wanted, grads):
+            OPS[f"{name}/d{key}"] = torch.zeros_like(leaves[key]) if grad is None else grad
+        OPS[f"{name}/dy"] = dy
+
+
+def nchw(x):
+    return x.permute(0, 3, 1, 2)
+
+
+def nhwc(x):
+    return x.permute(0, 2, 3, 1)
+
+
+def conv(x, w, stride=1, padding=0, dilation=1, groups=1):
+    return nhwc(F.conv2d(nchw(x), nchw(w), None, stride, padding, dilation, groups))
+
+
+def make_products():
+    case("matmul", lambda a, b: a @ b, a=rand(5, 7), b=rand(7, 9))
+    case("matmul_transposed", lambda a, b: a.T @ b.T, a=rand(7, 5), b=rand(9, 7))
+    case("matmul_batch", lambda a, b: a @ b, a=rand(2, 1, 3, 4), b=rand(3, 4, 5))
+    case("linear", lambda x, w, b: F.linear(x, w, b), x=rand(2, 3, 6), w=rand(5, 6), b=rand(5))
+
+
+def make_convs():
+    case("conv2d", conv, x=rand(2, 5, 6, 3), w=rand(4, 3, 3, 3))
+    case("conv2d_stride", lambda x, w: conv(x, w, stride=(2, 3), padding=1),
+         x=rand(1, 7, 8, 3), w=rand(4, 3, 3, 3))
+    case("conv2d_pad", lambda x, w: conv(x, w, padding=(2, 1)),
+         x=rand(1, 4, 5, 2), w=rand(3, 3, 2, 2))
+    case("conv2d_dilation", lambda x, w: conv(x, w, dilation=(2, 3), padding=(2, 3)),
+         x=rand(1, 7, 8, 2), w=rand(3, 3, 3, 2))
+    case("conv2d_groups", lambda x, w: conv(x, w, groups=2, padding=1),
+         x=rand(1, 5, 5, 6), w=rand(4, 3, 3, 3))
+    case("conv2d_depthwise", lambda x, w: conv(x, w, groups=5, padding=1, stride=2),
+         x=rand(1, 6, 7, 5), w=rand(5, 3, 3, 1))
+    case("conv2d_point", conv, x=rand(2, 3, 3, 7), w=rand(9, 1, 1, 7))
+    case("conv2d_wide", lambda x, w: conv(x, w, padding=1), x=rand(1, 4, 4, 16),
+         w=rand(17, 3, 3, 16))
+    # padding="same" of PyTorch puts the odd cell at the end as well.
+    case("conv2d_same", lambda x, w: conv(x, w, padding="same"), x=rand(1, 5, 6, 2),
+         w=rand(3, 4, 3, 2))
+
+
+def make_pools():
+    case("max_pool2d", lambda x: nhwc(F.max_pool2d(nchw(x), 2)), x=spread(2, 4, 6, 3))
+    case("max_pool2d_overlap", lambda x: nhwc(F.max_pool2d(nchw(x), 3, 2, 1)),
+         x=spread(1, 7, 6, 4))
+    case("avg_pool2d", lambda x: nhwc(F.avg_pool2d(nchw(x), 2)), x=rand(2, 4, 6, 3))
+    case("avg_pool2d_overlap",
+         lambda x: nhwc(F.avg_pool2d(nchw(x), 3, 2, 1, count_include_pad=False)),
+         x=rand(1, 7, 6, 4))
+    case("avg_pool2d_count_pad",
+         lambda x: nhwc(F.avg_pool2d(nchw(x), 3, 2, 1, count_include_pad=True)),
+         x=rand(1, 7, 6, 4))
+
+
+def make_norms():
+    case("layer_norm", lambda x, gamma, beta: F.layer_norm(x, (10,), gamma, beta, 1e-5),
+         x=rand(2, 3, 10, low=-2, high=3), gamma=rand(10, low=0.5, high=1.5), beta=rand(10))
+    # Training mode, with the running statistics before and after (momentum 0.1; the running variance
+    # takes the unbiased one).
+    mean, var = rand(4), rand(4, low=0.5, high=2)
+    OPS["batch_norm_train/running_mean_before"] = mean.clone()
+    OPS["batch_norm_train/running_var_before"] = var.clone()
+    case("batch_norm_train",
+         lambda x, gamma, beta: nhwc(F.batch_norm(nchw(x), mean, var, gamma, beta, True, 0.1, 1e-5)),
+         x=rand(3, 4, 5, 4, low=-2, high=3), gamma=rand(4, low=0.5, high=1.5), beta=rand(4))
+    OPS["batch_norm_train/running_mean_after"] = mean
+    OPS["batch_norm_train/running_var_after"] = var
+    case("batch_norm_eval",
+         lambda x, mean, var, gamma, beta: (x - mean) / torch.sqrt(var + 1e-5) * gamma + beta,
+         x=rand(2, 2, 3, 4), mean=rand(4), var=rand(4, low=0.5, high=2),
+         gamma=rand(4, low=0.5, high=1.5), beta=rand(4))
+    # The same by the library's own function, for the value; it has no gradient for the statistics.
+    e = {k: OPS[f"batch_norm_eval/{k}"] for k in ("x", "mean", "var", "gamma", "beta")}
+    own = nhwc(F.batch_norm(nchw(e["x"]), e["mean"], e["var"], e["gamma"], e["beta"], False, 0.1,
+                            1e-5))
+    assert torch.allclose(own, OPS["batch_norm_eval/y"], rtol=1e-12, atol=1e-12)
+
+
+def make_losses():
+    case("softmax", lambda x: F.softmax(x, -1), x=rand(4, 10, low=-4, high=4))
+    case("softmax_axis", lambda x: F.softmax(x, 1), x=rand(2, 5, 3, low=-4, high=4))
+    case("log_softmax", lambda x: F.log_softmax(x, -1), x=rand(4, 10, low=-4, high=4))
+    case("log_softmax_axis", lambda x: F.log_softmax(x, 0), x=rand(5, 3, low=-4, high=4))
+    case("cross_entropy", lambda x, labels: F.cross_entropy(x, labels, reduction="none"),
+         x=rand(6, 10, low=-4, high=4), labels=torch.tensor([3, 0, 9, 9, 1, 5]))
+    case("bce_logits", lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none"),
+         x=rand(4, 5, low=-6, high=6), t=rand(4, 5, low=0, high=1))
+    case("squared_error", lambda x, t: F.mse_loss(x, t, reduction="none"), x=rand(4, 5),
+         t=rand(4, 5))
+
+
+def make_elementwise():
+    wide = lambda: rand(24, low=-4, high=4)
+    positive = lambda: rand(24, low=0.1, high=4)
+    for name, function in {
+            "neg": torch.neg, "abs": torch.abs, "sign": torch.sign, "square": torch.square,
+            "reciprocal": torch.reciprocal, "exp": torch.exp, "sin": torch.sin, "cos": torch.cos,
+            "tanh": torch.tanh, "erf": torch.erf, "sigmoid": torch.sigmoid,
+            "softplus": F.softplus, "floor": torch.floor, "ceil": torch.ceil,
+            "round": torch.round, "relu": F.relu, "gelu": F.gelu,
+            "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"), "silu": F.silu,
+            "leaky_relu": lambda x: F.leaky_relu(x, 0.1), "elu": lambda x: F.elu(x, 0.7),
+            "clamp": lambda x: torch.clamp(x, -1, 2)}.items():
+        case(name, function, x=wide())
+    for name, function in {"sqrt": torch.sqrt, "rsqrt": torch.rsqrt, "log": torch.log,
+                           "pow_scalar": lambda x: x ** 2.5}.items():
+        case(name, function, x=positive())
+    for name, function in {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div,
+                           "maximum": torch.maximum, "minimum": torch.minimum}.items():
+        case(name, function, a=spread(3, 1, 4), b=spread(2, 1) + 0.01)
+    case("pow", torch.pow, a=rand(3, 4, low=0.2, high=3), b=rand(4, low=-2, high=2))
+    case("where", lambda c, a, b: torch.where(c < 0, a, b), c=rand(3, 4), a=rand(3, 4),
+         b=rand(4))
+
+
+def make_reductions_and_shapes():
+    case("sum", lambda x: x.sum((0, 2)), x=rand(3, 4, 5))
+    case("mean", lambda x: x.mean((1,), keepdim=True), x=rand(3, 4, 5))
+    case("max", lambda x: x.amax((0, 1)), x=spread(3, 4, 5))
+    case("min", lambda x: x.amin((2,)), x=spread(3, 4, 5))
+    # Equal largest values share the gradient.
+    case("max_ties", lambda x: x.amax(1), x=torch.tensor([[1.0, 3, 3, 2], [5, 5, 5, 0]]).double())
+    case("variance", lambda x: x.var((0, 2), unbiased=False), x=rand(3, 4, 5))
+    case("argmax", lambda x: x.argmax(1), x=spread(3, 4, 5))
+    case("permute", lambda x: x.permute(2, 0, 1), x=rand(2, 3, 4))
+    case("slice", lambda x: x[:, 1:-1], x=rand(2, 5, 3))
+    case("concat", lambda a, b: torch.cat([a, b], 1), a=rand(2, 3), b=rand(2, 4))
+    case("pad", lambda x: F.pad(x, (1, 2, 0, 3), value=0.5), x=rand(2, 3))
+    index = torch.tensor([2, 0, 2, 1])
+    case("gather", lambda x, index: torch.index_select(x, 1, index), x=rand(2, 3, 4), index=index)
+    case("scatter_add", lambda x, index: torch.zeros(2, 5, 3, dtype=torch.float64).index_add(
+        1, index, x), x=rand(2, 4, 3), index=index)
+    case("one_hot", lambda index: F.one_hot(index, 4).double(), index=index)
+
+
+def make_ops(folder):
+    make_products()
+    make_convs()
+    make_pools()
+    make_norms()
+    make_losses()
+    make_elementwise()
+    make_reductions_and_shapes()
+    write(folder / "ops.safetensors", OPS)
+
+
+# --- optimisers -------------------------------------------------------------------------------------
+
+OPTIMIZERS = {
+    "sgd": (torch.optim.SGD, dict(lr=0.1)),
+    "sgd_momentum": (torch.optim.SGD, dict(lr=0.05, momentum=0.9)),
+    "sgd_nesterov": (torch.optim.SGD, dict(lr=0.05, momentum=0.9, nesterov=True)),
+    "sgd_weight_decay": (torch.optim.SGD, dict(lr=0.05, momentum=0.9, weight_decay=0.1)),
+    "adam": (torch.optim.Adam, dict(lr=0.05)),
+    "adam_weight_decay": (torch.optim.Adam, dict(lr=0.05, betas=(0.8, 0.95), weight_decay=0.1)),
+    "adamw": (torch.optim.AdamW, dict(lr=0.05, weight_decay=0.1)),
+    "rmsprop": (torch.optim.RMSprop, dict(lr=0.02)),
+    "rmsprop_momentum": (torch.optim.RMSprop, dict(lr=0.02, alpha=0.9, momentum=0.8)),
+    "rmsprop_weight_decay": (torch.optim.RMSprop, dict(lr=0.02, weight_decay=0.1)),
+    "sgd_clip": (torch.optim.SGD, dict(lr=0.1, momentum=0.9)),
+}
+
+
+def make_optimizers(folder):
+    """Ten steps on ½ Σ curvature (p - target)² + ⅒ Σ cos(3 p) over two parameters."""
+    tensors = {}
+    shapes = {"w": (5, 3), "b": (4,)}
+    initial = {k: rand(*s) for k, s in shapes.items()}
+    target = {k: rand(*s) for k, s in shapes.items()}
+    curvature = {k: rand(*s, low=0.2, high=3) for k, s in shapes.items()}
+    for key in shapes:
+        tensors[f"initial/{key}"] = initial[key]
+    for name, (kind, options) in OPTIMIZERS.items():
+        params = {k: v.clone().requires_grad_() for k, v in initial.items()}
+        optimizer = kind(params.values(), **options)
+        grads, values, norms = {k: [] for k in shapes}, {k: [] for k in shapes}, []
+        for _ in range(10):
+            optimizer.zero_grad()
+            sum((curvature[k] * (p - target[k]) ** 2 / 2 + torch.cos(3 * p) / 10).sum()
+                for k, p in params.items()).backward()
+            for k, p in params.items():
+                # What soma's test feeds is f32, so the optimiser here sees the same.
+                p.grad = p.grad.float().double()
+                grads[k].append(p.grad.clone())
+            if name.endswith("clip"):
+                norms.append(torch.nn.utils.clip_grad_norm_(params.values(), 0.5))
+            optimizer.step()
+            for k, p in params.items():
+                values[k].append(p.detach().clone())
+        for k in shapes:
+            tensors[f"{name}/g/{k}"] = torch.stack(grads[k])
+            tensors[f"{name}/p/{k}"] = torch.stack(values[k])
+        if norms:
+            tensors[f"{name}/norm"] = torch.stack(norms)
+    write(folder / "optim.safetensors", tensors)
+
+
+# --- a whole network --------------------------------------------------------------------------------
+
+def make_network(folder):
+    """conv 4 3×3 pad 1, relu, max-pool 2, flatten (H W C), dense 16, relu, dense 10; mean cross-entropy;
+    ten steps of SGD 0.05, momentum 0.9 on the same 16 images."""
+    params = {
+        "conv.weight": rand(4, 3, 3, 1, low=-0.4, high=0.4), "conv.bias": rand(4, low=-0.1, high=0.1),
+        "fc1.weight": rand(16, 64, low=-0.2, high=0.2), "fc1.bias": rand(16, low=-0.1, high=0.1),
+        "fc2.weight": rand(10, 16, low=-0.4, high=0.4), "fc2.bias": rand(10, low=-0.1, high=0.1),
+    }
+    x, labels = rand(16, 8, 8, 1, low=0, high=1), torch.randint(0, 10, (16,))
+    tensors = {f"initial/{k}": v.clone() for k, v in params.items()}
+    tensors["x"], tensors["labels"] = x, labels
+    for value in params.values():
+        value.requires_grad_()
+    optimizer = torch.optim.SGD(params.values(), lr=0.05, momentum=0.9)
+    losses = []
+    for step in range(10):
+        h = F.conv2d(nchw(x), nchw(params["conv.weight"]), params["conv.bias"], padding=1)
+        h = nhwc(F.max_pool2d(F.relu(h), 2)).flatten(1)
+        h = F.relu(F.linear(h, params["fc1.weight"], params["fc1.bias"]))
+        logits = F.linear(h, params["fc2.weight"], params["fc2.bias"])
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        losses.append(loss.detach())
+        if step == 0:
+            tensors["logits1"] = logits.detach()
+            for k, p in params.items():
+                tensors[f"grad1/{k}"] = p.grad.clone()
+        optimizer.step()
+    tensors["losses"] = torch.stack(losses)
+    for k, p in params.items():
+        tensors[f"final/{k}"] = p.detach()
+    write(folder / "network.safetensors", tensors)
+
+
+if __name__ == "__main__":
+    here = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
+    target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here
+    target.mkdir(parents=True, exist_ok=True)
+    make_ops(target)
+    make_optimizers(target)
+    make_network(target)
