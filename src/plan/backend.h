@@ -1,0 +1,52 @@
+/* backend.h: what a backend offers to plans, and the context that holds them. A plan asks each
+ * kernel row in order (best first); the op's reference kernel is the last answer. */
+#ifndef SOMA__BACKEND_H
+#define SOMA__BACKEND_H
+
+#include <pthread.h>
+
+#include "base/pool.h"
+#include "plan/program.h"
+
+typedef struct soma__kernel {
+    const char *op;   /* op name; "fused" runs call->program */
+    const char *name; /* "gemm avx512", for profiles */
+    bool in_place;    /* out[0] may be in[0] or any same-sized input (elementwise) */
+    bool epilogue;    /* call->program is run on finished blocks */
+    /* NULL: takes the call; else the reason why not. Sees shapes and dtypes; data pointers are
+     * NULL. */
+    const char *(*refuses)(const soma__call *call);
+    /* Bytes of scratch for this call; NULL: none. `threads` is the pool's size. */
+    size_t (*scratch)(const soma__call *call, int threads);
+    void (*run)(const soma__call *call);
+} soma__kernel;
+
+typedef struct soma__backend {
+    const char *name; /* "cpu" */
+    const char *isa;
+    const soma__kernel *kernels;
+    int count;
+    /* Best case rates for the profiler, measured now. */
+    soma_status (*measure)(soma__pool *pool, soma_machine *out, soma_error *err);
+} soma__backend;
+
+struct soma__plan_cache;
+
+struct soma_context {
+    soma__pool *pool;
+    const soma__backend *backend; /* NULL: reference kernels only */
+    pthread_mutex_t lock;         /* of the plan cache */
+    struct soma__plan_cache *cache;
+};
+
+/* The CPU backend of an instruction set (NULL: the best this machine has); NULL when unknown or not
+ * supported here. "reference" is not a backend. */
+const soma__backend *soma__cpu_backend(const char *isa);
+/* "baseline", … as this machine supports them, best last; NULL-terminated. */
+const char *const *soma__cpu_isas(void);
+
+/* plan/cache.c */
+soma_status soma__plan_cache_create(struct soma__plan_cache **out, soma_error *err);
+void soma__plan_cache_destroy(struct soma__plan_cache *cache);
+
+#endif
