@@ -1,0 +1,274 @@
+/* cpu.c: the CPU backend's table of kernels, one for each instruction set, and the choice among
+ * them. The only state is the result of the detection, made once. */
+#include <pthread.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "backend/cpu/gemm.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+/* --- instruction sets ---------------------------------------------------------------------------
+ */
+
+/* name, f32 lanes; best last. */
+#if defined(__x86_64__)
+#define ISAS(X) X(baseline, 4) X(avx2, 8) X(avx512, 16)
+#else
+#define ISAS(X) X(baseline, 4)
+#endif
+
+#define DECLARE(family_, isa_) extern const struct soma__isa_##family_ soma__isa_##family_##_##isa_;
+#define DECLARE_BASELINE(family_) DECLARE(family_, baseline)
+SOMA__ISA_FAMILIES(DECLARE_BASELINE)
+#if defined(__x86_64__)
+#define DECLARE_AVX2(family_) DECLARE(family_, avx2)
+#define DECLARE_AVX512(family_) DECLARE(family_, avx512)
+SOMA__ISA_FAMILIES(DECLARE_AVX2)
+SOMA__ISA_FAMILIES(DECLARE_AVX512)
+#endif
+
+#define MEMBER_baseline(family_) .family_ = &soma__isa_##family_##_baseline,
+#define MEMBER_avx2(family_) .family_ = &soma__isa_##family_##_avx2,
+#define MEMBER_avx512(family_) .family_ = &soma__isa_##family_##_avx512,
+
+/* The table, and a soma__kernel for each row of kernels.inc: a plan calls kernels without telling
+ * them the instruction set, so each row gets small functions that do. */
+#define ISA_TABLE(isa_, width_)                                                                    \
+    static const soma__isa_table table_##isa_ = {                                                  \
+        .name = #isa_, .width = width_, SOMA__ISA_FAMILIES(MEMBER_##isa_)};
+ISAS(ISA_TABLE)
+
+#define FORWARD(isa_, kernel_)                                                                     \
+    static size_t scratch_##kernel_##_##isa_(const soma__call *call, int threads)                  \
+    {                                                                                              \
+        return soma__scratch_##kernel_(call, &table_##isa_, threads);                              \
+    }                                                                                              \
+    static void run_##kernel_##_##isa_(const soma__call *call)                                     \
+    {                                                                                              \
+        soma__run_##kernel_(call, &table_##isa_);                                                  \
+    }
+#define ROW(isa_, op_, kernel_, in_place_, epilogue_)                                              \
+    {.op = op_,                                                                                    \
+     .name = #kernel_ " " #isa_,                                                                   \
+     .in_place = in_place_,                                                                        \
+     .epilogue = epilogue_,                                                                        \
+     .refuses = soma__refuses_##kernel_,                                                           \
+     .scratch = scratch_##kernel_##_##isa_,                                                        \
+     .run = run_##kernel_##_##isa_},
+
+#define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_) FORWARD(baseline, kernel_)
+#include "backend/cpu/kernels.inc"
+#undef SOMA__KERNEL
+static const soma__kernel kernels_baseline[] = {
+#define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_)                                           \
+    ROW(baseline, op_, kernel_, in_place_, epilogue_)
+#include "backend/cpu/kernels.inc"
+#undef SOMA__KERNEL
+};
+
+#if defined(__x86_64__)
+#define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_) FORWARD(avx2, kernel_)
+#include "backend/cpu/kernels.inc"
+#undef SOMA__KERNEL
+static const soma__kernel kernels_avx2[] = {
+#define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_)                                           \
+    ROW(avx2, op_, kernel_, in_place_, epilogue_)
+#include "backend/cpu/kernels.inc"
+#undef SOMA__KERNEL
+};
+
+#define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_) FORWARD(avx512, kernel_)
+#include "backend/cpu/kernels.inc"
+#undef SOMA__KERNEL
+static const soma__kernel kernels_avx512[] = {
+#define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_)                                           \
+    ROW(avx512, op_, kernel_, in_place_, epilogue_)
+#include "backend/cpu/kernels.inc"
+#undef SOMA__KERNEL
+};
+#endif
+
+/* --- measuring ----------------------------------------------------------------------------------
+ */
+
+#define BURN_ROUNDS 100000
+#define ARRAY_BYTES ((size_t)64 << 20) /* several times a core's own caches */
+#define CHUNK_FLOATS 65536
+#define MEASURE_SECONDS 0.08
+
+typedef struct probe {
+    const struct soma__isa_gemm *gemm;
+    const float *array;
+    double *flops; /* a cache line for each worker */
+    float *sink;
+} probe;
+
+static void burn_block(void *context, int64_t block, int worker)
+{
+    probe *p = context;
+    (void)block;
+    p->flops[worker * 8] += p->gemm->burn(BURN_ROUNDS, &p->sink[worker * 16]);
+}
+
+static void sum_block(void *context, int64_t block, int worker)
+{
+    probe *p = context;
+    p->sink[worker * 16] += p->gemm->sum(p->array + block * CHUNK_FLOATS, CHUNK_FLOATS);
+}
+
+/* The best of several rounds, since other programs may take the CPUs for a while. */
+static soma_status measure(const soma__isa_table *isa, soma__pool *pool, soma_machine *out,
+                           soma_error *err)
+{
+    const int threads = soma__pool_threads(pool);
+    const size_t chunks = ARRAY_BYTES / (CHUNK_FLOATS * sizeof(float));
+    float *array = soma__aligned(ARRAY_BYTES);
+    double *flops = soma__aligned((size_t)threads * 64);
+    float *sink = soma__aligned((size_t)threads * 64);
+    soma_status status = SOMA_OK;
+    if (!array || !flops || !sink) {
+        status = soma__fail(err, SOMA_MEMORY, "out of memory while measuring the machine");
+    } else {
+        memset(array, 0, ARRAY_BYTES);
+        memset(sink, 0, (size_t)threads * 64);
+        probe p = {.gemm = isa->gemm, .array = array, .flops = flops, .sink = sink};
+        *out = (soma_machine){0};
+        soma__pool_enter(pool);
+        for (double start = soma__seconds(); soma__seconds() - start < MEASURE_SECONDS;) {
+            memset(flops, 0, (size_t)threads * 64);
+            double begin = soma__seconds(), total = 0;
+            soma__parallel(pool, (int64_t)threads * 8, burn_block, &p);
+            double time = soma__seconds() - begin;
+            for (int i = 0; i < threads; i++)
+                total += flops[i * 8];
+            if (total / time > out->flops)
+                out->flops = total / time;
+        }
+        for (double start = soma__seconds(); soma__seconds() - start < MEASURE_SECONDS;) {
+            double begin = soma__seconds();
+            soma__parallel(pool, (int64_t)chunks, sum_block, &p);
+            double rate = (double)ARRAY_BYTES / (soma__seconds() - begin);
+            if (rate > out->bandwidth)
+                out->bandwidth = rate;
+        }
+        soma__pool_leave(pool);
+    }
+    soma__free(array);
+    soma__free(flops);
+    soma__free(sink);
+    return status;
+}
+
+#define BACKEND(isa_, width_)                                                                      \
+    static soma_status measure_##isa_(soma__pool *pool, soma_machine *out, soma_error *err)        \
+    {                                                                                              \
+        return measure(&table_##isa_, pool, out, err);                                             \
+    }                                                                                              \
+    static const soma__backend backend_##isa_ = {                                                  \
+        .name = "cpu",                                                                             \
+        .isa = #isa_,                                                                              \
+        .kernels = kernels_##isa_,                                                                 \
+        .count = (int)(sizeof kernels_##isa_ / sizeof *kernels_##isa_),                            \
+        .measure = measure_##isa_,                                                                 \
+    };
+ISAS(BACKEND)
+
+/* --- detection ----------------------------------------------------------------------------------
+ */
+
+static bool runs_baseline(void)
+{
+    return true;
+}
+
+#if defined(__x86_64__)
+/* The registers that the system saves on a switch of threads: bits of XCR0. A processor may well
+ * have AVX-512 under a system, or a virtual machine, that does not keep its registers. */
+static uint32_t saved_registers(void)
+{
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+        return 0;
+    __asm__ __volatile__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    return a;
+}
+
+/* Asked for by hand: not all compilers know "f16c" as a name. */
+static bool has_f16c(void)
+{
+    uint32_t a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
+static bool runs_avx2(void)
+{
+    const uint32_t ymm = 0x06;
+    return (saved_registers() & ymm) == ymm && __builtin_cpu_supports("avx2") &&
+           __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") && has_f16c();
+}
+
+static bool runs_avx512(void)
+{
+    const uint32_t zmm = 0xe6;
+    return runs_avx2() && (saved_registers() & zmm) == zmm && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+/* Indexes as in ISAS. */
+static const struct {
+    const soma__isa_table *table;
+    const soma__backend *backend;
+    bool (*runs)(void);
+} isas[] = {
+#define ISA_ENTRY(isa_, width_) {&table_##isa_, &backend_##isa_, runs_##isa_},
+    ISAS(ISA_ENTRY)};
+#define ISA_COUNT (sizeof isas / sizeof *isas)
+
+static pthread_once_t detected = PTHREAD_ONCE_INIT;
+static const char *names[ISA_COUNT + 1]; /* those that run here, best last */
+static size_t best;
+
+static void detect(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ISA_COUNT; i++)
+        if (isas[i].runs()) {
+            names[count++] = isas[i].table->name;
+            best = i;
+        }
+}
+
+/* Index in `isas`, or ISA_COUNT. */
+static size_t find(const char *name)
+{
+    pthread_once(&detected, detect);
+    if (!name)
+        return best;
+    for (size_t i = 0; i < ISA_COUNT; i++)
+        if (strcmp(isas[i].table->name, name) == 0 && isas[i].runs())
+            return i;
+    return ISA_COUNT;
+}
+
+const soma__isa_table *soma__isa_find(const char *name)
+{
+    size_t i = find(name);
+    return i < ISA_COUNT ? isas[i].table : NULL;
+}
+
+const soma__backend *soma__cpu_backend(const char *isa)
+{
+    size_t i = find(isa);
+    return i < ISA_COUNT ? isas[i].backend : NULL;
+}
+
+const char *const *soma__cpu_isas(void)
+{
+    pthread_once(&detected, detect);
+    return names;
+}

@@ -1,0 +1,511 @@
+/* move.c: kernels that only move elements: permute, expand, slice, pad, concat, gather, one_hot,
+ * cast of whole arrays; and scatter_add. They see bytes, so they take every dtype.
+ *
+ * permute, expand, slice and pad are one strided copy. Its dims are merged where both sides allow
+ * it; then the innermost dim decides: side by side on both sides (memcpy), one value repeated, or a
+ * transpose, which goes by tiles so that both sides use whole cache lines. */
+#include <string.h>
+
+#include "backend/cpu/isa.h"
+#include "base/pool.h"
+#include "ops/attrs.h"
+#include "tensor/convert.h"
+
+/* Bytes a block, for threads; the side of a transpose's tile; rows of it in a unit of work. */
+#define BLOCK_BYTES ((int64_t)64 << 10)
+#define TILE 16
+#define UNIT_ROWS 64
+
+#define NO_SCRATCH(name_)                                                                          \
+    size_t soma__scratch_##name_(const soma__call *call, const soma__isa_table *isa, int threads)  \
+    {                                                                                              \
+        (void)call;                                                                                \
+        (void)isa;                                                                                 \
+        (void)threads;                                                                             \
+        return 0;                                                                                  \
+    }
+#define TAKES_ALL(name_)                                                                           \
+    const char *soma__refuses_##name_(const soma__call *call)                                      \
+    {                                                                                              \
+        (void)call;                                                                                \
+        return NULL;                                                                               \
+    }                                                                                              \
+    NO_SCRATCH(name_)
+
+/* Runs `units` pieces of work of `bytes` each, several to a block. */
+typedef struct unit_job {
+    void (*unit)(const void *context, int64_t unit);
+    const void *context;
+    int64_t units, block_units;
+} unit_job;
+
+static void unit_block(void *context, int64_t block, int worker)
+{
+    const unit_job *job = context;
+    int64_t first = block * job->block_units;
+    int64_t end = first + job->block_units < job->units ? first + job->block_units : job->units;
+    (void)worker;
+    for (int64_t unit = first; unit < end; unit++)
+        job->unit(job->context, unit);
+}
+
+static void run_units(const soma__call *call, int64_t units, int64_t bytes, const void *context,
+                      void (*unit)(const void *context, int64_t unit))
+{
+    unit_job job = {unit, context, units, 1};
+    if (bytes < BLOCK_BYTES)
+        job.block_units = BLOCK_BYTES / (bytes > 16 ? bytes : 16);
+    soma__parallel(call->pool, (units + job.block_units - 1) / job.block_units, unit_block, &job);
+}
+
+/* --- the strided copy ---------------------------------------------------------------------------
+ */
+
+typedef enum copy_kind { RUNS, FILL, TRANSPOSE, SINGLE } copy_kind;
+
+typedef struct strided_copy {
+    const char *in;
+    char *out;
+    int64_t size; /* of an element, in bytes */
+    int dims;
+    int64_t dim[SOMA_MAX_DIMS], from[SOMA_MAX_DIMS], to[SOMA_MAX_DIMS]; /* strides in elements */
+    copy_kind kind;
+    int across;        /* TRANSPOSE: the dim that is side by side in the input */
+    int64_t row_units; /* TRANSPOSE: units along it */
+} strided_copy;
+
+static void merge_dims(strided_copy *c)
+{
+    int dims = 0;
+    for (int d = 0; d < c->dims; d++) {
+        if (c->dim[d] == 1)
+            continue;
+        if (dims > 0 && c->from[dims - 1] == c->from[d] * c->dim[d] &&
+            c->to[dims - 1] == c->to[d] * c->dim[d]) {
+            c->dim[dims - 1] *= c->dim[d];
+        } else {
+            c->dim[dims] = c->dim[d];
+            dims++;
+        }
+        c->from[dims - 1] = c->from[d];
+        c->to[dims - 1] = c->to[d];
+    }
+    if (dims == 0) {
+        c->dim[0] = c->from[0] = c->to[0] = 1;
+        dims = 1;
+    }
+    c->dims = dims;
+}
+
+static void choose_kind(strided_copy *c)
+{
+    int last = c->dims - 1;
+    c->kind = SINGLE;
+    c->across = -1;
+    if (c->to[last] != 1)
+        return;
+    if (c->from[last] == 1)
+        c->kind = RUNS;
+    else if (c->from[last] == 0)
+        c->kind = FILL;
+    else
+        for (int d = 0; d < last; d++)
+            if (c->from[d] == 1) {
+                c->kind = TRANSPOSE;
+                c->across = d;
+            }
+}
+
+static void copy_run(char *to, const char *from, int64_t bytes)
+{
+    /* A call of memcpy costs more than a few words. */
+    for (; bytes >= 8 && bytes <= 64; bytes -= 8, to += 8, from += 8)
+        memcpy(to, from, 8);
+    if (bytes == 4)
+        memcpy(to, from, 4);
+    else if (bytes > 0)
+        memcpy(to, from, (size_t)bytes);
+}
+
+static void fill_run(char *to, const char *from, int64_t size, int64_t n)
+{
+    if (size == 1) {
+        memset(to, *(const unsigned char *)from, (size_t)n);
+    } else if (size == 4) {
+        uint32_t value;
+        memcpy(&value, from, sizeof(value));
+        for (int64_t i = 0; i < n; i++)
+            memcpy(to + 4 * i, &value, sizeof(value));
+    } else {
+        for (int64_t i = 0; i < n; i++)
+            memcpy(to + size * i, from, (size_t)size);
+    }
+}
+
+/* rows × cols elements: row r of the output at to + r·to_row, its neighbours side by side; in the
+ * input rows are side by side and columns from_col apart. Strides in elements. */
+#define TRANSPOSE_FUNCTION(type_)                                                                  \
+    static void transpose_##type_(const char *in, char *out, int64_t rows, int64_t cols,           \
+                                  int64_t from_col, int64_t to_row)                                \
+    {                                                                                              \
+        const type_ *from = (const type_ *)(const void *)in;                                       \
+        type_ *to = (type_ *)(void *)out;                                                          \
+        for (int64_t c0 = 0; c0 < cols; c0 += TILE)                                                \
+            for (int64_t r0 = 0; r0 < rows; r0 += TILE) {                                          \
+                int64_t c1 = cols - c0 < TILE ? cols : c0 + TILE;                                  \
+                int64_t r1 = rows - r0 < TILE ? rows : r0 + TILE;                                  \
+                for (int64_t r = r0; r < r1; r++)                                                  \
+                    for (int64_t c = c0; c < c1; c++)                                              \
+                        to[r * to_row + c] = from[r + c * from_col];                               \
+            }                                                                                      \
+    }
+TRANSPOSE_FUNCTION(uint8_t)
+TRANSPOSE_FUNCTION(uint16_t)
+TRANSPOSE_FUNCTION(uint32_t)
+TRANSPOSE_FUNCTION(uint64_t)
+
+static void transpose(const strided_copy *c, const char *in, char *out, int64_t rows)
+{
+    int last = c->dims - 1;
+    int64_t cols = c->dim[last], from_col = c->from[last], to_row = c->to[c->across];
+    if (c->size == 1)
+        transpose_uint8_t(in, out, rows, cols, from_col, to_row);
+    else if (c->size == 2)
+        transpose_uint16_t(in, out, rows, cols, from_col, to_row);
+    else if (c->size == 4)
+        transpose_uint32_t(in, out, rows, cols, from_col, to_row);
+    else
+        transpose_uint64_t(in, out, rows, cols, from_col, to_row);
+}
+
+/* Units are numbered through all dims but the last; of a transpose's dim, UNIT_ROWS are one unit.
+ */
+static void copy_unit(const void *context, int64_t unit)
+{
+    const strided_copy *c = context;
+    const char *in = c->in;
+    char *out = c->out;
+    int last = c->dims - 1;
+    int64_t n = c->dim[last], rows = 1;
+    for (int d = last - 1; d >= 0; d--) {
+        int64_t size = d == c->across ? c->row_units : c->dim[d];
+        int64_t at = unit % size;
+        unit /= size;
+        if (d == c->across) {
+            at *= UNIT_ROWS;
+            rows = c->dim[d] - at < UNIT_ROWS ? c->dim[d] - at : UNIT_ROWS;
+        }
+        in += at * c->from[d] * c->size;
+        out += at * c->to[d] * c->size;
+    }
+    switch (c->kind) {
+    case RUNS:
+        copy_run(out, in, n * c->size);
+        break;
+    case FILL:
+        fill_run(out, in, c->size, n);
+        break;
+    case TRANSPOSE:
+        transpose(c, in, out, rows);
+        break;
+    case SINGLE:
+        for (int64_t i = 0; i < n; i++)
+            memcpy(out + i * c->to[last] * c->size, in + i * c->from[last] * c->size,
+                   (size_t)c->size);
+        break;
+    }
+}
+
+static void run_copy(const soma__call *call, strided_copy *c)
+{
+    int64_t units = 1;
+    for (int d = 0; d < c->dims; d++)
+        if (c->dim[d] == 0)
+            return;
+    merge_dims(c);
+    /* One long run is cut, so that threads can share it. */
+    int64_t most = BLOCK_BYTES / c->size;
+    if (c->dims == 1 && c->from[0] <= 1 && c->to[0] == 1 && c->dim[0] >= 2 * most) {
+        int64_t n = c->dim[0], whole = n / most * most;
+        strided_copy rest = *c;
+        rest.dim[0] = n - whole;
+        rest.in += whole * c->from[0] * c->size;
+        rest.out += whole * c->size;
+        if (n > whole)
+            run_copy(call, &rest);
+        c->dims = 2;
+        c->from[1] = c->from[0];
+        c->to[1] = 1;
+        c->dim[1] = most;
+        c->dim[0] = n / most;
+        c->from[0] *= most;
+        c->to[0] = most;
+    }
+    choose_kind(c);
+    int64_t elements = c->dim[c->dims - 1];
+    if (c->kind == TRANSPOSE) {
+        c->row_units = (c->dim[c->across] + UNIT_ROWS - 1) / UNIT_ROWS;
+        elements *= UNIT_ROWS;
+    }
+    for (int d = 0; d < c->dims - 1; d++)
+        units *= d == c->across ? c->row_units : c->dim[d];
+    run_units(call, units, elements * c->size, c, copy_unit);
+}
+
+/* A copy that writes all of the output in order. */
+static strided_copy to_whole_output(const soma__call *call)
+{
+    const soma__view *y = &call->out[0];
+    strided_copy c = {.in = call->in[0].data, .out = y->data, .dims = y->shape.ndim};
+    c.size = (int64_t)soma_dtype_size(y->dtype);
+    memcpy(c.dim, y->shape.dim, sizeof(c.dim));
+    soma__shape_strides(&y->shape, c.to);
+    return c;
+}
+
+TAKES_ALL(permute)
+void soma__run_permute(const soma__call *call, const soma__isa_table *isa)
+{
+    const soma__permute_attrs *attrs = call->attrs;
+    strided_copy c = to_whole_output(call);
+    int64_t stride[SOMA_MAX_DIMS];
+    (void)isa;
+    soma__shape_strides(&call->in[0].shape, stride);
+    for (int d = 0; d < c.dims; d++)
+        c.from[d] = stride[attrs->axes[d]];
+    run_copy(call, &c);
+}
+
+TAKES_ALL(expand)
+void soma__run_expand(const soma__call *call, const soma__isa_table *isa)
+{
+    strided_copy c = to_whole_output(call);
+    (void)isa;
+    soma__broadcast_strides(&call->in[0].shape, &call->out[0].shape, c.from);
+    run_copy(call, &c);
+}
+
+TAKES_ALL(slice)
+void soma__run_slice(const soma__call *call, const soma__isa_table *isa)
+{
+    const soma__slice_attrs *attrs = call->attrs;
+    strided_copy c = to_whole_output(call);
+    (void)isa;
+    soma__shape_strides(&call->in[0].shape, c.from);
+    if (call->out[0].count > 0)
+        c.in += attrs->start * c.from[attrs->axis] * c.size;
+    run_copy(call, &c);
+}
+
+/* The value goes everywhere first: padding is a small part, and the second write hits the cache. */
+TAKES_ALL(pad)
+void soma__run_pad(const soma__call *call, const soma__isa_table *isa)
+{
+    const soma__pad_attrs *attrs = call->attrs;
+    const soma__view *x = &call->in[0], *y = &call->out[0];
+    char value[8];
+    (void)isa;
+    if (y->count == 0)
+        return;
+    soma__fill(y->dtype, value, 1, attrs->value);
+    strided_copy fill = to_whole_output(call);
+    fill.in = value;
+    memset(fill.from, 0, sizeof(fill.from));
+    run_copy(call, &fill);
+    if (x->count == 0)
+        return;
+    strided_copy c = to_whole_output(call);
+    memcpy(c.dim, x->shape.dim, sizeof(c.dim));
+    soma__shape_strides(&x->shape, c.from);
+    for (int d = 0; d < c.dims; d++)
+        c.out += attrs->before[d] * c.to[d] * c.size;
+    run_copy(call, &c);
+}
+
+/* --- along one axis
+ * --------------------------------------------------------------------------------- */
+
+static void around(const soma_shape *shape, int64_t axis, int64_t *before, int64_t *after)
+{
+    *before = *after = 1;
+    for (int d = 0; d < shape->ndim; d++)
+        if (d != axis)
+            *(d < axis ? before : after) *= shape->dim[d];
+}
+
+/* Each input is a copy into a part of each row of the output. */
+TAKES_ALL(concat)
+void soma__run_concat(const soma__call *call, const soma__isa_table *isa)
+{
+    const soma__axis_attrs *attrs = call->attrs;
+    const soma__view *y = &call->out[0];
+    int64_t before, after, at = 0;
+    (void)isa;
+    around(&y->shape, attrs->axis, &before, &after);
+    for (int i = 0; i < call->nin; i++) {
+        const soma__view *x = &call->in[i];
+        int64_t run = x->shape.dim[attrs->axis] * after;
+        strided_copy c = {.in = x->data, .dims = 2, .dim = {before, run}, .from = {run, 1}};
+        c.size = (int64_t)soma_dtype_size(y->dtype);
+        c.to[0] = y->shape.dim[attrs->axis] * after;
+        c.to[1] = 1;
+        if (x->count == 0)
+            continue;
+        c.out = (char *)y->data + at * c.size;
+        at += run;
+        run_copy(call, &c);
+    }
+}
+
+static int64_t index_at(const soma__view *index, int64_t i)
+{
+    return index->dtype == SOMA_I64 ? ((const int64_t *)index->data)[i]
+                                    : ((const int32_t *)index->data)[i];
+}
+
+static const char *refuses_index(const soma__view *index)
+{
+    return index->dtype == SOMA_I64 || index->dtype == SOMA_I32
+               ? NULL
+               : "the index is neither i32 nor i64";
+}
+
+typedef struct index_job {
+    const soma__view *index;
+    const char *x;
+    char *y;
+    int64_t size, before, after; /* of the axis, and around it */
+    int64_t element;             /* bytes */
+    int64_t panels;              /* scatter_add: groups of columns */
+} index_job;
+
+const char *soma__refuses_gather(const soma__call *call)
+{
+    return refuses_index(&call->in[1]);
+}
+NO_SCRATCH(gather)
+
+static void gather_unit(const void *context, int64_t unit)
+{
+    const index_job *job = context;
+    int64_t bytes = job->after * job->element;
+    int64_t k = index_at(job->index, unit % job->index->count), a = unit / job->index->count;
+    if (k >= 0 && k < job->size)
+        copy_run(job->y + unit * bytes, job->x + (a * job->size + k) * bytes, bytes);
+    else
+        memset(job->y + unit * bytes, 0, (size_t)bytes);
+}
+
+void soma__run_gather(const soma__call *call, const soma__isa_table *isa)
+{
+    const soma__axis_attrs *attrs = call->attrs;
+    const soma__view *x = &call->in[0];
+    index_job job = {.index = &call->in[1], .x = x->data, .y = call->out[0].data};
+    (void)isa;
+    if (call->out[0].count == 0)
+        return;
+    job.size = x->shape.dim[attrs->axis];
+    job.element = (int64_t)soma_dtype_size(x->dtype);
+    around(&x->shape, attrs->axis, &job.before, &job.after);
+    run_units(call, job.before * job.index->count, job.after * job.element, &job, gather_unit);
+}
+
+/* Columns of a unit; each column is added up by one thread, in the order of the index. */
+#define SCATTER_COLUMNS 64
+
+const char *soma__refuses_scatter_add(const soma__call *call)
+{
+    if (call->in[0].dtype != SOMA_F32)
+        return "the dtype is not f32";
+    return refuses_index(&call->in[1]);
+}
+NO_SCRATCH(scatter_add)
+
+static void scatter_unit(const void *context, int64_t unit)
+{
+    const index_job *job = context;
+    int64_t column = unit % job->panels * SCATTER_COLUMNS, a = unit / job->panels;
+    int64_t columns = job->after - column < SCATTER_COLUMNS ? job->after - column : SCATTER_COLUMNS;
+    float *y = (float *)(void *)job->y + a * job->size * job->after + column;
+    const float *x =
+        (const float *)(const void *)job->x + a * job->index->count * job->after + column;
+    for (int64_t k = 0; k < job->size; k++)
+        memset(y + k * job->after, 0, (size_t)columns * sizeof(float));
+    for (int64_t i = 0; i < job->index->count; i++, x += job->after) {
+        int64_t k = index_at(job->index, i);
+        if (k < 0 || k >= job->size)
+            continue;
+        float *to = y + k * job->after;
+        for (int64_t b = 0; b < columns; b++)
+            to[b] += x[b];
+    }
+}
+
+void soma__run_scatter_add(const soma__call *call, const soma__isa_table *isa)
+{
+    const soma__scatter_attrs *attrs = call->attrs;
+    const soma__view *y = &call->out[0];
+    index_job job = {.index = &call->in[1], .x = call->in[0].data, .y = y->data, .element = 4};
+    (void)isa;
+    if (y->count == 0)
+        return;
+    job.size = attrs->size;
+    around(&y->shape, attrs->axis, &job.before, &job.after);
+    job.panels = (job.after + SCATTER_COLUMNS - 1) / SCATTER_COLUMNS;
+    int64_t columns = job.after < SCATTER_COLUMNS ? job.after : SCATTER_COLUMNS;
+    run_units(call, job.before * job.panels, (job.size + job.index->count) * columns * 4, &job,
+              scatter_unit);
+}
+
+const char *soma__refuses_one_hot(const soma__call *call)
+{
+    return refuses_index(&call->in[0]);
+}
+NO_SCRATCH(one_hot)
+
+static void one_hot_unit(const void *context, int64_t unit)
+{
+    const index_job *job = context;
+    float *y = (float *)(void *)job->y + unit * job->size;
+    int64_t k = index_at(job->index, unit);
+    memset(y, 0, (size_t)job->size * sizeof(float));
+    if (k >= 0 && k < job->size)
+        y[k] = 1;
+}
+
+void soma__run_one_hot(const soma__call *call, const soma__isa_table *isa)
+{
+    const soma__one_hot_attrs *attrs = call->attrs;
+    index_job job = {.index = &call->in[0], .y = call->out[0].data, .size = attrs->depth};
+    (void)isa;
+    if (call->out[0].count == 0)
+        return;
+    run_units(call, job.index->count, job.size * 4, &job, one_hot_unit);
+}
+
+/* --- cast
+ * ------------------------------------------------------------------------------------------- */
+
+/* Most casts are parts of fused programs; here are those that f32 lanes cannot hold (i64, f64). */
+TAKES_ALL(cast)
+
+#define CAST_ELEMENTS 8192
+
+static void cast_block(void *context, int64_t block, int worker)
+{
+    const soma__call *call = context;
+    const soma__view *x = &call->in[0], *y = &call->out[0];
+    int64_t first = block * CAST_ELEMENTS;
+    int64_t count = x->count - first < CAST_ELEMENTS ? x->count - first : CAST_ELEMENTS;
+    (void)worker;
+    soma__convert(y->dtype, (char *)y->data + first * (int64_t)soma_dtype_size(y->dtype), x->dtype,
+                  (const char *)x->data + first * (int64_t)soma_dtype_size(x->dtype), count);
+}
+
+void soma__run_cast(const soma__call *call, const soma__isa_table *isa)
+{
+    soma__call copy = *call;
+    (void)isa;
+    soma__parallel(call->pool, (call->in[0].count + CAST_ELEMENTS - 1) / CAST_ELEMENTS, cast_block,
+                   &copy);
+}

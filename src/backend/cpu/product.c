@@ -1,0 +1,497 @@
+/* product.c: cuts matrix products into tiles (gemm.h).
+ *
+ * The shape alone decides everything here, so any number of threads gives the same bits:
+ *
+ *   swap     C = A·B or Cᵀ = Bᵀ·Aᵀ, whichever fills the vectors better and packs less. Tiles want
+ * the right operand's rows contiguous, so a transposed B must be packed, and the smaller of A and B
+ * is cheaper to pack. shared   One large matrix. All threads pack the operands into panels, then
+ * all compute blocks of C that they take from a list. Operands beyond SPAN rows, columns or depth
+ * are taken in several rounds, which bounds the scratch. solo     Many small matrices, or a small C
+ * with a long sum. One task does a whole matrix, or one part of its sum, packing what it needs for
+ * itself; parts are added up in order.
+ *
+ * Thin products read an operand in place, when packing it would cost more than it gains.
+ */
+#include <string.h>
+
+#include "backend/cpu/fused.h"
+#include "backend/cpu/gemm.h"
+
+#define SPAN 2048        /* bounds rows, columns and depth of what is packed at once */
+#define DEPTH 384        /* of one pass over k, so that the panels in use stay in L1 and L2 */
+#define TASK_FLOPS 1.5e6 /* smaller tasks cost more in handing out than they gain in balance */
+#define TASKS 16         /* as many as keep many threads busy, where the work allows */
+#define BLOCK_ROWS 128   /* bounds the block of C of one task */
+#define BLOCK_COLS 512
+#define SOLO_VALUES 65536 /* most values of a matrix C done by one task */
+#define SOLO_FLOPS 4e6    /* most flops of a matrix of a stack done by one task */
+#define PART_DEPTH 1024   /* least depth of one part of a split sum */
+#define MAX_PARTS 64
+#define PART_VALUES (4 << 20) /* bounds the partial sums kept: 16 MB */
+
+typedef struct layout {
+    bool swap, solo, pack_left, pack_right, left_by_rows;
+    /* After the swap: left [m,k], right [k,n]; steps as in soma__product. */
+    int64_t m, n, k, left_row, left_col, right_row, right_col;
+    int64_t height; /* rows of a tile */
+    int64_t span_m, span_n, span_k;
+    int64_t block_m, block_n; /* of a task; multiples of height and nr */
+    int64_t depth;
+    int64_t parts, part_k;
+    /* Scratch, in floats: shared, then for each thread. */
+    size_t left_at, right_at, sums_at, private_at;
+    size_t private_left, private_right, private_block, private_turned, private_size;
+} layout;
+
+typedef struct work {
+    const soma__product *p;
+    const soma__product_data *data;
+    const soma__call *call;
+    const soma__isa_table *isa;
+    layout l;
+    float *scratch;
+    /* The round at hand (shared). */
+    int64_t matrix;
+    const float *left, *right;
+    float *c;
+    int64_t m0, rows, n0, cols, k0, deep;
+    int64_t left_units, chunk;
+    bool first, last;
+} work;
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+/* `size` cut into equal pieces of at most `limit`, each rounded up to a multiple of `unit`. */
+static int64_t even(int64_t size, int64_t limit, int64_t unit)
+{
+    int64_t pieces = ceil_div(size, limit);
+    return pieces < 1 ? unit : ceil_div(ceil_div(size, pieces), unit) * unit;
+}
+
+/* --- decisions ----------------------------------------------------------------------------------
+ */
+
+/* Estimated cycles of the orientation left [m,k] · right [k,n]. */
+static double cost(double m, double n, double k, bool pack_right, bool turn,
+                   const soma__isa_table *isa)
+{
+    double width = isa->width, mr = isa->gemm->mr;
+    double vectors = (double)(int64_t)((n + width - 1) / width);
+    double tiles = (double)(int64_t)((m + mr - 1) / mr);
+    double height = m / tiles, pairs = vectors > 1 ? vectors / 2 : 0.5;
+    double step = height * (vectors > 1 ? 1.0 : 0.5); /* two multiply-adds a cycle … */
+    step = step < 4 ? 4 : step;                       /* … but each takes four */
+    double cycles = tiles * (vectors > 1 ? pairs : 1) * k * step;
+    if (pack_right)
+        cycles += 0.5 * k * n;
+    if (turn)
+        cycles += 1.0 * m * n;
+    return cycles;
+}
+
+static void orient(layout *l, const soma__product *p, const soma__isa_table *isa)
+{
+    double m = (double)p->m, n = (double)p->n, k = (double)p->k;
+    l->swap = cost(n, m, k, p->a_row != 1, true, isa) < cost(m, n, k, p->b_col != 1, false, isa);
+    *l = l->swap ? (layout){.swap = true,
+                            .m = p->n,
+                            .n = p->m,
+                            .k = p->k,
+                            .left_row = p->b_col,
+                            .left_col = p->b_row,
+                            .right_row = p->a_col,
+                            .right_col = p->a_row}
+                 : (layout){.m = p->m,
+                            .n = p->n,
+                            .k = p->k,
+                            .left_row = p->a_row,
+                            .left_col = p->a_col,
+                            .right_row = p->b_row,
+                            .right_col = p->b_col};
+    l->left_by_rows = l->left_col == 1;
+}
+
+/* Cuts the block of one task: halves the longer side until there are tasks enough or they would get
+ * too small. */
+static void cut_blocks(layout *l, int64_t nr)
+{
+    int64_t m = l->span_m, n = l->span_n;
+    for (;;) {
+        int64_t tasks = ceil_div(l->span_m, m) * ceil_div(l->span_n, n);
+        bool fits = m <= BLOCK_ROWS && n <= BLOCK_COLS;
+        double flops = 2.0 * (double)m * (double)n * (double)l->span_k;
+        if (fits && (tasks >= TASKS || flops < 2 * TASK_FLOPS))
+            break;
+        bool can_m = m > l->height, can_n = n > nr;
+        if (!can_m && !can_n)
+            break;
+        if (can_m && (!can_n || m > BLOCK_ROWS || (n <= BLOCK_COLS && 2 * m >= n)))
+            m = ceil_div(ceil_div(m, l->height), 2) * l->height;
+        else
+            n = ceil_div(ceil_div(n, nr), 2) * nr;
+    }
+    l->block_m = m;
+    l->block_n = n;
+}
+
+static size_t take(size_t *at, size_t floats)
+{
+    size_t here = *at;
+    *at += (floats + 15) & ~(size_t)15; /* everything starts at 64 bytes */
+    return here;
+}
+
+/* Everything that the shape decides. Returns the floats of scratch for `threads`. */
+static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *isa, int threads)
+{
+    const int64_t mr = isa->gemm->mr, nr = isa->gemm->nr;
+    orient(l, p, isa);
+    l->height = l->m > 0 ? ceil_div(l->m, ceil_div(l->m, mr)) : 1;
+    double flops = 2.0 * (double)l->m * (double)l->n * (double)l->k;
+    bool small_c = l->m <= SOLO_VALUES && l->n <= SOLO_VALUES && l->m * l->n <= SOLO_VALUES &&
+                   l->m <= SPAN && l->n <= SPAN;
+    int64_t tiles = ceil_div(l->m, l->height) * ceil_div(l->n, nr);
+    l->parts = 1;
+    if (p->batch > 1) {
+        l->solo = small_c && flops <= SOLO_FLOPS;
+    } else if (small_c && tiles < 32 && l->k >= 4 * PART_DEPTH) {
+        l->solo = true;
+        l->parts = least(l->k / PART_DEPTH, MAX_PARTS);
+        if (l->m * l->n > 0)
+            l->parts = least(l->parts, PART_VALUES / (l->m * l->n));
+    }
+    l->part_k = ceil_div(l->k, l->parts);
+    l->pack_right = l->right_col != 1 || (l->m > 6 * mr && l->n > nr && l->k >= 32);
+    l->pack_left = l->n >= 4 * nr && l->m >= 2 * mr && l->k >= 64;
+    bool packs = l->pack_left || l->pack_right;
+    l->span_m = packs && !l->solo ? even(l->m, SPAN, l->height) : l->m;
+    l->span_n = packs && !l->solo ? even(l->n, SPAN, nr) : l->n;
+    l->span_k = l->solo ? l->part_k : packs ? even(l->k, SPAN, 1) : l->k;
+    l->depth = even(l->span_k, DEPTH, 1);
+    if (l->solo) {
+        l->block_m = l->m;
+        l->block_n = l->n;
+    } else {
+        cut_blocks(l, nr);
+    }
+
+    size_t padded_m = (size_t)(ceil_div(l->span_m, l->height) * l->height);
+    size_t padded_n = (size_t)(ceil_div(l->span_n, nr) * nr);
+    size_t packed_k = (size_t)(l->solo ? l->depth : l->span_k);
+    size_t left = l->pack_left ? padded_m * packed_k : 0;
+    size_t right = l->pack_right ? padded_n * packed_k : 0;
+    size_t block = (size_t)l->block_m * (size_t)l->block_n;
+    bool staged = l->swap || p->epilogue;
+    size_t shared = 0, private = 0;
+    if (l->solo) {
+        l->private_left = take(&private, left);
+        l->private_right = take(&private, right);
+        l->sums_at = take(&shared, l->parts > 1 ? (size_t)l->parts * (size_t)(l->m * l->n) : 0);
+    } else {
+        l->left_at = take(&shared, left);
+        l->right_at = take(&shared, right);
+        l->sums_at = take(&shared, staged && l->span_k < l->k ? padded_m * padded_n : 0);
+    }
+    l->private_block = take(&private, staged ? block : 0);
+    l->private_turned = take(&private, l->swap && p->epilogue ? block : 0);
+    l->private_size = private;
+    l->private_at = take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
+    return shared;
+}
+
+size_t soma__product_scratch(const soma__product *p, const soma__isa_table *isa, int threads)
+{
+    layout l;
+    if (p->m == 0 || p->n == 0 || p->batch == 0)
+        return 0; /* nothing to compute, and no layout of it */
+    return arrange(&l, p, isa, threads) * sizeof(float);
+}
+
+/* --- packing ------------------------------------------------------------------------------------
+ */
+
+/* One panel of the left operand: rows [i, i + count) of `left`, k in [k, k + deep). */
+static void pack_left(const work *w, float *to, const float *left, int64_t i, int64_t count,
+                      int64_t k, int64_t deep)
+{
+    const layout *l = &w->l;
+    if (l->left_by_rows) {
+        const float *rows[SOMA__GEMM_MAX_MR];
+        for (int64_t r = 0; r < count; r++)
+            rows[r] = left + (i + r) * l->left_row + k;
+        w->isa->gemm->pack_rows(to, l->height, rows, count, deep);
+    } else {
+        w->isa->gemm->pack_cols(to, l->height, left + i * l->left_row + k * l->left_col,
+                                l->left_col, count, deep);
+    }
+}
+
+static void pack_right(const work *w, float *to, const float *right, int64_t j, int64_t count,
+                       int64_t k, int64_t deep)
+{
+    const layout *l = &w->l;
+    const int64_t nr = w->isa->gemm->nr;
+    if (l->right_col != 1) {
+        const float *rows[SOMA__GEMM_MAX_NR];
+        for (int64_t r = 0; r < count; r++)
+            rows[r] = right + (j + r) * l->right_col + k * l->right_row;
+        w->isa->gemm->pack_rows(to, nr, rows, count, deep);
+    } else {
+        w->isa->gemm->pack_cols(to, nr, right + k * l->right_row + j, l->right_row, count, deep);
+    }
+}
+
+/* --- computing ----------------------------------------------------------------------------------
+ */
+
+/* Operands of a block, packed (then panel p is at data + p·panel_step) or in place. */
+typedef struct operand {
+    const float *data;
+    int64_t panel_step;
+} operand;
+
+/* c[rows, cols] (+)= left · right over `deep` steps of k. */
+static void compute(const work *w, operand left, operand right, int64_t rows, int64_t cols,
+                    int64_t deep, float *c, int64_t c_step, bool add)
+{
+    const layout *l = &w->l;
+    const int64_t nr = w->isa->gemm->nr;
+    soma__gemm_segment segment = {.length = deep};
+    soma__gemm_tile tile = {.segment = &segment, .segments = 1, .c_step = c_step, .add = add};
+    const float *row[SOMA__GEMM_MAX_MR];
+    tile.right_step = l->pack_right ? nr : l->right_row;
+    tile.left_step = l->pack_left ? l->height : l->left_col;
+    for (int64_t i = 0; i < rows; i += l->height) {
+        tile.rows = least(l->height, rows - i);
+        if (l->pack_left) {
+            segment.left = left.data + i / l->height * left.panel_step;
+        } else if (l->left_by_rows) {
+            for (int64_t r = 0; r < tile.rows; r++)
+                row[r] = left.data + (i + r) * l->left_row;
+            segment.rows = row;
+        } else {
+            segment.left = left.data + i;
+        }
+        for (int64_t j = 0; j < cols; j += nr) {
+            tile.cols = least(nr, cols - j);
+            segment.right = l->pack_right ? right.data + j / nr * right.panel_step : right.data + j;
+            tile.c = c + i * c_step + j;
+            w->isa->gemm->tile(&tile);
+        }
+    }
+}
+
+/* A finished block (rows [m0, m0 + rows), columns [n0, n0 + cols) after the swap) goes to its
+ * place: turned if the product was swapped, then through the epilogue. */
+static void finish(const work *w, float *block, int64_t step, int64_t matrix, int64_t m0,
+                   int64_t rows, int64_t n0, int64_t cols, float *private, float *c)
+{
+    const layout *l = &w->l;
+    int64_t row0 = l->swap ? n0 : m0, col0 = l->swap ? m0 : n0;
+    int64_t out_rows = l->swap ? cols : rows, out_cols = l->swap ? rows : cols;
+    if (l->swap) {
+        float *to = w->p->epilogue ? private + l->private_turned : c + row0 * w->p->n + col0;
+        int64_t to_step = w->p->epilogue ? out_cols : w->p->n;
+        w->isa->gemm->transpose(to, to_step, block, step, rows, cols);
+        block = to;
+        step = to_step;
+    }
+    if (w->p->epilogue)
+        soma__epilogue_run(w->call, w->isa, block, step, matrix * w->p->m + row0, out_rows, col0,
+                           out_cols);
+}
+
+static void pack_unit(void *context, int64_t unit, int worker)
+{
+    const work *w = context;
+    const layout *l = &w->l;
+    const int64_t nr = w->isa->gemm->nr;
+    (void)worker;
+    bool is_left = unit < w->left_units;
+    unit -= is_left ? 0 : w->left_units;
+    int64_t chunks = ceil_div(w->deep, w->chunk);
+    int64_t panel = unit / chunks, k = unit % chunks * w->chunk;
+    int64_t deep = least(w->chunk, w->deep - k);
+    if (is_left) {
+        float *to = w->scratch + l->left_at + (panel * w->deep + k) * l->height;
+        int64_t i = panel * l->height;
+        pack_left(w, to, w->left, w->m0 + i, least(l->height, w->rows - i), w->k0 + k, deep);
+    } else {
+        float *to = w->scratch + l->right_at + (panel * w->deep + k) * nr;
+        int64_t j = panel * nr;
+        pack_right(w, to, w->right, w->n0 + j, least(nr, w->cols - j), w->k0 + k, deep);
+    }
+}
+
+static void compute_unit(void *context, int64_t unit, int worker)
+{
+    const work *w = context;
+    const layout *l = &w->l;
+    const int64_t nr = w->isa->gemm->nr;
+    float *private = w->scratch + l->private_at + (size_t)worker * l->private_size;
+    int64_t across = ceil_div(w->cols, l->block_n);
+    int64_t i = unit / across * l->block_m, j = unit % across * l->block_n;
+    int64_t rows = least(l->block_m, w->rows - i), cols = least(l->block_n, w->cols - j);
+    float *c;
+    int64_t step;
+    if (!l->swap && !w->p->epilogue) {
+        c = w->c + (w->m0 + i) * l->n + w->n0 + j;
+        step = l->n;
+    } else if (l->span_k < l->k) {
+        c = w->scratch + l->sums_at + i * l->span_n + j;
+        step = l->span_n;
+    } else {
+        c = private + l->private_block;
+        step = cols;
+    }
+    int64_t k = 0;
+    do {
+        int64_t deep = least(l->depth, w->deep - k);
+        operand left = {w->left + (w->m0 + i) * l->left_row + (w->k0 + k) * l->left_col, 0};
+        operand right = {w->right + (w->k0 + k) * l->right_row + (w->n0 + j) * l->right_col, 0};
+        if (l->pack_left)
+            left = (operand){w->scratch + l->left_at + (i / l->height * w->deep + k) * l->height,
+                             w->deep * l->height};
+        if (l->pack_right)
+            right = (operand){w->scratch + l->right_at + (j / nr * w->deep + k) * nr, w->deep * nr};
+        compute(w, left, right, rows, cols, deep, c, step, !w->first || k > 0);
+        k += deep;
+    } while (k < w->deep);
+    if (w->last)
+        finish(w, c, step, w->matrix, w->m0 + i, rows, w->n0 + j, cols, private, w->c);
+}
+
+/* First elements of matrix `index`'s operands. */
+static void locate(const work *w, int64_t index, const float **left, const float **right)
+{
+    const soma__product_data *d = w->data;
+    const float *a = d->a, *b = d->b;
+    for (int i = d->batch_dims - 1; i >= 0; i--) {
+        int64_t at = index % d->batch_dim[i];
+        index /= d->batch_dim[i];
+        a += at * d->a_step[i];
+        b += at * d->b_step[i];
+    }
+    *left = w->l.swap ? b : a;
+    *right = w->l.swap ? a : b;
+}
+
+static void run_shared(work *w)
+{
+    const layout *l = &w->l;
+    const int64_t nr = w->isa->gemm->nr;
+    for (w->m0 = 0; w->m0 < l->m; w->m0 += l->span_m)
+        for (w->n0 = 0; w->n0 < l->n; w->n0 += l->span_n) {
+            w->rows = least(l->span_m, l->m - w->m0);
+            w->cols = least(l->span_n, l->n - w->n0);
+            w->k0 = 0;
+            do {
+                w->deep = least(l->span_k, l->k - w->k0);
+                w->first = w->k0 == 0;
+                w->last = w->k0 + w->deep == l->k;
+                /* Panels are packed in pieces, so that one wide panel does not keep one thread
+                 * busy and the others waiting. */
+                w->chunk = 256;
+                int64_t chunks = ceil_div(w->deep, w->chunk);
+                w->left_units = l->pack_left ? ceil_div(w->rows, l->height) * chunks : 0;
+                int64_t right_units = l->pack_right ? ceil_div(w->cols, nr) * chunks : 0;
+                soma__parallel(w->call->pool, w->left_units + right_units, pack_unit, w);
+                soma__parallel(w->call->pool,
+                               ceil_div(w->rows, l->block_m) * ceil_div(w->cols, l->block_n),
+                               compute_unit, w);
+                w->k0 += w->deep;
+            } while (w->k0 < l->k);
+        }
+}
+
+/* --- solo ---------------------------------------------------------------------------------------
+ */
+
+static void solo_unit(void *context, int64_t unit, int worker)
+{
+    work *w = context;
+    const layout *l = &w->l;
+    const int64_t nr = w->isa->gemm->nr;
+    float *private = w->scratch + l->private_at + (size_t)worker * l->private_size;
+    float *packed_left = private + l->private_left, *packed_right = private + l->private_right;
+    int64_t matrix = unit / l->parts, part = unit % l->parts;
+    const float *left, *right;
+    locate(w, matrix, &left, &right);
+    /* A part's sums, or the matrix itself. */
+    float *out = l->parts > 1 ? w->scratch + l->sums_at + part * l->m * l->n
+                 : w->data->c ? w->data->c + matrix * l->m * l->n
+                              : NULL;
+    bool staged = l->swap || (w->p->epilogue && l->parts == 1);
+    float *c = staged ? private + l->private_block : out;
+    int64_t first = least(part * l->part_k, l->k), k = first;
+    int64_t end = least(first + l->part_k, l->k);
+    do {
+        int64_t deep = least(l->depth, end - k);
+        operand left_k = {left + k * l->left_col, 0}, right_k = {right + k * l->right_row, 0};
+        if (l->pack_left) {
+            for (int64_t i = 0; i < l->m; i += l->height)
+                pack_left(w, packed_left + i * deep, left, i, least(l->height, l->m - i), k, deep);
+            left_k = (operand){packed_left, deep * l->height};
+        }
+        if (l->pack_right) {
+            for (int64_t j = 0; j < l->n; j += nr)
+                pack_right(w, packed_right + j * deep, right, j, least(nr, l->n - j), k, deep);
+            right_k = (operand){packed_right, deep * nr};
+        }
+        compute(w, left_k, right_k, l->m, l->n, deep, c, l->n, k > first);
+        k += deep;
+    } while (k < end);
+    if (l->parts == 1)
+        finish(w, c, l->n, matrix, 0, l->m, 0, l->n, private, out);
+    else if (l->swap)
+        w->isa->gemm->transpose(out, l->m, c, l->n, l->m, l->n);
+}
+
+#define SUM_VALUES 4096
+
+/* Adds the parts in order, a stretch of whole rows at a time, into the first of them or into C. */
+static void sum_unit(void *context, int64_t unit, int worker)
+{
+    work *w = context;
+    const layout *l = &w->l;
+    (void)worker;
+    int64_t m = w->p->m, n = w->p->n;
+    int64_t rows = n < SUM_VALUES ? SUM_VALUES / n : 1;
+    int64_t row0 = unit * rows;
+    rows = least(rows, m - row0);
+    float *parts = w->scratch + l->sums_at + row0 * n;
+    for (int64_t part = 1; part < l->parts; part++)
+        w->isa->gemm->accumulate(parts, parts + part * m * n, rows * n);
+    if (w->p->epilogue)
+        soma__epilogue_run(w->call, w->isa, parts, n, row0, rows, 0, n);
+    else
+        memcpy(w->data->c + row0 * n, parts, (size_t)(rows * n) * sizeof(float));
+}
+
+void soma__product_run(const soma__product *p, const soma__product_data *data,
+                       const soma__call *call, const soma__isa_table *isa)
+{
+    work w = {.p = p, .data = data, .call = call, .isa = isa, .scratch = call->scratch};
+    if (p->m == 0 || p->n == 0 || p->batch == 0)
+        return;
+    arrange(&w.l, p, isa, soma__pool_threads(call->pool));
+    if (w.l.solo) {
+        soma__parallel(call->pool, p->batch * w.l.parts, solo_unit, &w);
+        if (w.l.parts > 1) {
+            int64_t rows = p->n < SUM_VALUES ? SUM_VALUES / p->n : 1;
+            soma__parallel(call->pool, ceil_div(p->m, rows), sum_unit, &w);
+        }
+        return;
+    }
+    for (w.matrix = 0; w.matrix < p->batch; w.matrix++) {
+        locate(&w, w.matrix, &w.left, &w.right);
+        w.c = data->c ? data->c + w.matrix * p->m * p->n : NULL;
+        run_shared(&w);
+    }
+}
