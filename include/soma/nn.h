@@ -1,0 +1,234 @@
+/* soma/nn.h: layers and models.
+ *
+ * A layer is a description; a model turns descriptions into named parameters and graphs. Layers
+ * come from one registry, which recipes use by the same names and keys (`soma ops --layers` lists
+ * them).
+ */
+#ifndef SOMA_NN_H
+#define SOMA_NN_H
+
+#include "ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum soma_activation {
+    SOMA_LINEAR, /* none */
+    SOMA_RELU,
+    SOMA_TANH,
+    SOMA_SIGMOID,
+    SOMA_GELU,
+    SOMA_GELU_TANH,
+    SOMA_SILU,
+    SOMA_LEAKY_RELU, /* slope 0.01 */
+    SOMA_ELU,        /* alpha 1 */
+    SOMA_SOFTPLUS,
+    SOMA_SOFTMAX, /* over the last axis */
+    SOMA_LOG_SOFTMAX,
+} soma_activation;
+
+/* Fan-in/fan-out scaled schemes: Glorot & Bengio 2010 (xavier), He et al. 2015 (he). */
+typedef enum soma_init {
+    SOMA_INIT_DEFAULT, /* he_uniform before relu-like activations, else xavier_uniform; biases zeros
+                        */
+    SOMA_INIT_XAVIER_UNIFORM,
+    SOMA_INIT_XAVIER_NORMAL,
+    SOMA_INIT_HE_UNIFORM,
+    SOMA_INIT_HE_NORMAL,
+    SOMA_INIT_NORMAL,  /* mean 0, standard deviation 0.05 */
+    SOMA_INIT_UNIFORM, /* [-0.05, 0.05) */
+    SOMA_INIT_ZEROS,
+    SOMA_INIT_ONES,
+} soma_init;
+
+/* A description. Builders never return NULL: a fault (say, no memory) is kept and reported when the
+ * model is created. Whoever takes a layer (a block, a model) owns it; soma_layer_destroy frees one
+ * that nobody took. */
+typedef struct soma_layer soma_layer;
+SOMA_API void soma_layer_destroy(soma_layer *layer);
+
+typedef struct soma_dense_options {
+    int64_t units; /* required */
+    soma_activation activation;
+    soma_init init;
+    bool no_bias;
+    bool frozen; /* its parameters are not trained */
+    const char *name;
+} soma_dense_options;
+/* [B…,I] -> [B…,units]; weight [units,I], bias [units]. */
+SOMA_API soma_layer *soma_layer_dense_opt(soma_dense_options options);
+#define soma_layer_dense(units_, ...)                                                              \
+    soma_layer_dense_opt((soma_dense_options){.units = (units_), __VA_ARGS__})
+
+typedef struct soma_conv2d_options {
+    int64_t filters;     /* required */
+    int64_t kernel[2];   /* height, width; 0: 3; kernel[1] 0: as kernel[0] */
+    int64_t stride[2];   /* 0: 1 */
+    int64_t dilation[2]; /* 0: 1 */
+    int64_t pad[4];      /* top, left, bottom, right */
+    soma_padding padding;
+    int64_t groups;
+    soma_activation activation;
+    soma_init init;
+    bool no_bias, frozen;
+    const char *name;
+} soma_conv2d_options;
+/* [N,H,W,C] -> [N,Ho,Wo,filters]; weight [filters,kh,kw,C/groups], bias [filters]. */
+SOMA_API soma_layer *soma_layer_conv2d_opt(soma_conv2d_options options);
+#define soma_layer_conv2d(filters_, kernel_, ...)                                                  \
+    soma_layer_conv2d_opt((soma_conv2d_options){                                                   \
+        .filters = (filters_), .kernel = {(kernel_), (kernel_)}, __VA_ARGS__})
+
+typedef struct soma_pool_layer_options {
+    int64_t size[2];   /* required; size[1] 0: as size[0] */
+    int64_t stride[2]; /* 0: the window */
+    int64_t pad[4];
+    soma_padding padding;
+    bool count_pad;
+    const char *name;
+} soma_pool_layer_options;
+SOMA_API soma_layer *soma_layer_max_pool2d_opt(soma_pool_layer_options options);
+SOMA_API soma_layer *soma_layer_avg_pool2d_opt(soma_pool_layer_options options);
+#define soma_layer_max_pool2d(size_, ...)                                                          \
+    soma_layer_max_pool2d_opt((soma_pool_layer_options){.size = {(size_), (size_)}, __VA_ARGS__})
+#define soma_layer_avg_pool2d(size_, ...)                                                          \
+    soma_layer_avg_pool2d_opt((soma_pool_layer_options){.size = {(size_), (size_)}, __VA_ARGS__})
+/* [N,H,W,C] -> [N,C] */
+SOMA_API soma_layer *soma_layer_global_avg_pool2d(void);
+
+typedef struct soma_norm_options {
+    double momentum; /* of the running statistics, batch norm; 0: 0.1 (weight of the new value) */
+    double eps;      /* 0: 1e-5 */
+    bool frozen;
+    const char *name;
+} soma_norm_options;
+/* weight [C], bias [C], running_mean [C], running_var [C] (unbiased, as PyTorch). */
+SOMA_API soma_layer *soma_layer_batch_norm_opt(soma_norm_options options);
+/* weight [C], bias [C] over the last axis. */
+SOMA_API soma_layer *soma_layer_layer_norm_opt(soma_norm_options options);
+#define soma_layer_batch_norm(...) soma_layer_batch_norm_opt((soma_norm_options){__VA_ARGS__})
+#define soma_layer_layer_norm(...) soma_layer_layer_norm_opt((soma_norm_options){__VA_ARGS__})
+
+SOMA_API soma_layer *soma_layer_activation(soma_activation activation);
+SOMA_API soma_layer *soma_layer_dropout(double p);
+SOMA_API soma_layer *soma_layer_spatial_dropout(double p);
+SOMA_API soma_layer *soma_layer_flatten(void);
+/* [B, …] -> [B, dims…] of one sample; a -1 means what is left. */
+SOMA_API soma_layer *soma_layer_reshape(soma_shape sample);
+
+/* Blocks take their layers. `layers` is NULL-terminated. */
+SOMA_API soma_layer *soma_layer_sequential_list(soma_layer *const *layers);
+#define soma_layer_sequential(...)                                                                 \
+    soma_layer_sequential_list((soma_layer *const[]){__VA_ARGS__, NULL})
+/* y = body(x) + shortcut(x); shortcut NULL: x itself (He et al. 2016). Activation after the sum. */
+SOMA_API soma_layer *soma_layer_residual(soma_layer *body, soma_layer *shortcut,
+                                         soma_activation activation);
+/* Branches side by side, joined along the last axis (or added). */
+SOMA_API soma_layer *soma_layer_concat_list(soma_layer *const *branches);
+SOMA_API soma_layer *soma_layer_add_list(soma_layer *const *branches);
+/* Gives a layer a name other than its type and number; returns it. */
+SOMA_API soma_layer *soma_layer_named(soma_layer *layer, const char *name);
+
+/* --- models ------------------------------------------------------------------------------------
+ */
+
+typedef enum soma_task {
+    SOMA_TASK_CLASSIFY, /* k logits, class labels: cross-entropy, accuracy */
+    SOMA_TASK_BINARY,   /* logits and targets in [0,1]: bce with logits, accuracy */
+    SOMA_TASK_REGRESS,  /* values: mean squared error */
+} soma_task;
+
+typedef struct soma_model soma_model;
+
+typedef struct soma_model_options {
+    soma_shape input;       /* of one sample, without the batch */
+    soma_dtype input_dtype; /* 0: f32. u8 input is cast inside the model */
+    soma_task task;
+    uint64_t seed; /* of the initial weights */
+} soma_model_options;
+
+/* Checks the layers against the input shape (faults name layer and shapes), makes and initialises
+ * the parameters. Takes `layer` whether it succeeds or not. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_create(soma_model **out, soma_context *context,
+                                                       soma_layer *layer,
+                                                       const soma_model_options *options,
+                                                       soma_error *err);
+SOMA_API void soma_model_destroy(soma_model *model);
+
+/* One named tensor of a model: a trained parameter or a buffer (running statistics, scaling). */
+typedef struct soma_parameter {
+    const char *name;    /* "conv1.weight" */
+    soma_tensor *tensor; /* borrowed */
+    bool trainable;      /* false: a buffer or frozen */
+    bool buffer;
+} soma_parameter;
+SOMA_API int soma_model_parameter_count(const soma_model *model);
+/* NULL when out of range or unknown. */
+SOMA_API const soma_parameter *soma_model_parameter(const soma_model *model, int index);
+SOMA_API const soma_parameter *soma_model_find(const soma_model *model, const char *name);
+/* Number of trainable scalars, and of all parameters that are not buffers. */
+SOMA_API int64_t soma_model_size(const soma_model *model, bool trainable_only);
+/* Freezes (or thaws) the parameters whose name begins with `prefix`; returns how many. */
+SOMA_API int soma_model_freeze(soma_model *model, const char *prefix, bool frozen);
+
+typedef enum soma_mode { SOMA_EVALUATE, SOMA_TRAIN } soma_mode;
+
+/* Builds the model's graph on x [B, input…] and returns its output. `key` (i64 [2] {seed, step}) is
+ * needed in SOMA_TRAIN for dropout, else (soma_var){0}. Updates of buffers (running statistics) are
+ * added to `updates` (capacity `update_capacity`, *update_count used), which may be NULL. */
+SOMA_API soma_var soma_model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
+                                   soma_var key, soma_update *updates, int update_capacity,
+                                   int *update_count);
+/* The graph variable of parameter `index` in `graph` (made on first use, the same var afterwards).
+ */
+SOMA_API soma_var soma_model_variable(soma_model *model, soma_graph *graph, int index);
+
+/* Scaling of inputs, y = (x - shift) · scale, broadcast from the last axis; stored in the model as
+ * the buffers input.shift and input.scale and applied first in soma_model_apply. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_set_scaling(soma_model *model,
+                                                            const soma_tensor *shift,
+                                                            const soma_tensor *scale,
+                                                            soma_error *err);
+/* Class names, copied; needed by classify models to print names. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_set_classes(soma_model *model,
+                                                            const char *const *names, int count,
+                                                            soma_error *err);
+SOMA_API int soma_model_class_count(const soma_model *model); /* outputs of a classify model */
+SOMA_API const char *soma_model_class(const soma_model *model, int index); /* its name or number */
+SOMA_API const soma_model_options *soma_model_get_options(const soma_model *model);
+SOMA_API soma_context *soma_model_context(const soma_model *model);
+
+/* One row per layer, in order, for `soma summary`. A block's row comes before those of its layers
+ * and counts only what the block does itself, so columns add up to the model. */
+typedef struct soma_layer_row {
+    const char *name, *type; /* "features.conv1", "conv2d" */
+    int depth;               /* of nesting */
+    soma_shape output;       /* with batch size 1 */
+    int64_t parameters, trainable;
+    double flops; /* of one sample, forward */
+} soma_layer_row;
+/* `*rows` is released with soma_free; the strings are borrowed from the model. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_summary(soma_model *model, soma_layer_row **rows,
+                                                        int *count, soma_error *err);
+
+/* Runs the model in evaluation on x [B, input…] (any B; dtype of the input or f32) and returns its
+ * raw output [B, …] (logits for classify). */
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_predict(soma_model *model, const soma_tensor *x,
+                                                        soma_tensor **out, soma_error *err);
+
+/* A model file is a safetensors file: tensors by name; the architecture, task, class names and soma
+ * version in its metadata. Saving is atomic. Loading checks names, shapes, dtypes and the checksum.
+ */
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_save(const soma_model *model, const char *path,
+                                                     soma_error *err);
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_load(soma_model **out, soma_context *context,
+                                                     const char *path, soma_error *err);
+/* Loads only weights into a model that exists; names and shapes must match. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_load_weights(soma_model *model, const char *path,
+                                                             soma_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

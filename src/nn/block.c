@@ -1,0 +1,252 @@
+/* block.c: layers made of layers. */
+#include <limits.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "nn/layer.h"
+
+/* Length of a NULL-terminated list. */
+static int list_count(soma_layer *const *list)
+{
+    int count = 0;
+    while (list && list[count] && count < INT_MAX)
+        count++;
+    return count;
+}
+
+/* --- sequential ---------------------------------------------------------------------------------
+ */
+
+typedef struct list_options {
+    const soma__value *children; /* only while a recipe is read */
+    const char *name;
+} list_options;
+
+static const soma__field sequential_fields[] = {
+    {.key = "layers",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = offsetof(list_options, children),
+     .required = true,
+     .doc = "list of layers"},
+    SOMA__FIELD_NAME(list_options),
+};
+
+/* The activation that child `index` feeds, through what does not change the scale; `after` is the
+ * one behind the whole block. */
+static soma_activation next_activation(const soma_layer *layer, int index, soma_activation after)
+{
+    for (int i = index + 1; i < layer->child_count; i++) {
+        const soma_layer *child = layer->children[i];
+        if (child->type == &soma__layer_activation) {
+            soma_activation activation;
+            memcpy(&activation, child->options, sizeof activation); /* its first option */
+            return activation;
+        }
+        if (!child->type || !child->type->transparent)
+            return SOMA_LINEAR;
+    }
+    return after;
+}
+
+static soma_var build_sequential(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    soma_activation after = b->next;
+    for (int i = 0; i < layer->child_count; i++) {
+        b->next = next_activation(layer, i, after);
+        x = soma__layer_apply_child(b, layer, i, x);
+    }
+    return x;
+}
+
+const soma__layer_type soma__layer_sequential = {
+    .name = "sequential",
+    .prefix = "sequential",
+    .doc = "layers one after the other",
+    .shapes = "as its layers",
+    .parameters = "",
+    .size = sizeof(list_options),
+    .fields = sequential_fields,
+    .field_count = SOMA__FIELD_COUNT(sequential_fields),
+    .primary = "layers",
+    .children = SOMA__CHILDREN_LIST,
+    .build = build_sequential,
+};
+
+soma_layer *soma_layer_sequential_list(soma_layer *const *layers)
+{
+    return soma__layer_new(&soma__layer_sequential, &(list_options){0}, layers, list_count(layers));
+}
+
+/* --- residual -----------------------------------------------------------------------------------
+ */
+
+typedef struct residual_options {
+    const soma__value *body, *shortcut; /* only while a recipe is read */
+    soma_activation activation;
+    const char *name;
+} residual_options;
+
+static const soma__field residual_fields[] = {
+    {.key = "body",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = offsetof(residual_options, body),
+     .required = true,
+     .doc = "layer or list of layers"},
+    {.key = "shortcut",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = offsetof(residual_options, shortcut),
+     .doc = "layer or list of layers beside the body [the input itself]"},
+    {.key = "activation",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = offsetof(residual_options, activation),
+     .choices = soma__activation_names,
+     .doc = "function applied to the sum"},
+    SOMA__FIELD_NAME(residual_options),
+};
+
+static soma_var build_residual(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    const residual_options *o = (const residual_options *)layer->options;
+    char left[SOMA_SHAPE_TEXT_SIZE], right[SOMA_SHAPE_TEXT_SIZE];
+
+    if (!layer->children[0])
+        return soma__layer_fail(b, layer, SOMA_INVALID, "has no body");
+    if (o->activation != SOMA_LINEAR)
+        b->next = o->activation;
+    soma_var body = soma__layer_apply_child(b, layer, 0, x);
+    soma_var side = layer->children[1] ? soma__layer_apply_child(b, layer, 1, x) : x;
+    if (!soma_var_ok(body) || !soma_var_ok(side))
+        return (soma_var){b->graph, -1};
+    soma_shape shape = soma_var_shape(body), other = soma_var_shape(side);
+    if (!soma_shape_equal(&shape, &other))
+        return soma__layer_fail(b, layer, SOMA_SHAPE, "the body gives %s, %s %s%s",
+                                soma_shape_text(&shape, left, sizeof left),
+                                layer->children[1] ? "the shortcut" : "its input is",
+                                soma_shape_text(&other, right, sizeof right),
+                                layer->children[1] ? ""
+                                                   : "; give it a shortcut, such as a 1×1 conv2d");
+    return soma__activate(o->activation, soma_add(body, side));
+}
+
+const soma__layer_type soma__layer_residual = {
+    .name = "residual",
+    .prefix = "residual",
+    .doc = "activation(body(x) + shortcut(x)) (He et al. 2016)",
+    .shapes = "as its body",
+    .parameters = "",
+    .size = sizeof(residual_options),
+    .fields = residual_fields,
+    .field_count = SOMA__FIELD_COUNT(residual_fields),
+    .primary = "body",
+    .children = SOMA__CHILDREN_SLOTS,
+    .build = build_residual,
+};
+
+soma_layer *soma_layer_residual(soma_layer *body, soma_layer *shortcut, soma_activation activation)
+{
+    return soma__layer_new(&soma__layer_residual, &(residual_options){.activation = activation},
+                           (soma_layer *const[]){body, shortcut}, 2);
+}
+
+/* --- branches -----------------------------------------------------------------------------------
+ */
+
+static const soma__field branch_fields[] = {
+    {.key = "branches",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = offsetof(list_options, children),
+     .required = true,
+     .doc = "list of layers, each of which sees the input; [] as a branch is the input itself"},
+    SOMA__FIELD_NAME(list_options),
+};
+
+/* Names the two shapes where branch `index` does not fit the first. */
+static soma_var misfit(soma__layer_build *b, const soma_layer *layer, int index,
+                       const soma_shape *first, const soma_shape *shape)
+{
+    char left[SOMA_SHAPE_TEXT_SIZE], right[SOMA_SHAPE_TEXT_SIZE];
+    return soma__layer_fail(b, layer, SOMA_SHAPE, "branch 1 gives %s, branch %d gives %s",
+                            soma_shape_text(first, left, sizeof left), index + 1,
+                            soma_shape_text(shape, right, sizeof right));
+}
+
+static soma_var build_concat(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    int count = layer->child_count;
+    if (count == 0)
+        return soma__layer_fail(b, layer, SOMA_INVALID, "has no branches");
+    soma_var *parts = soma__arena_array(&b->graph->arena, (size_t)count, sizeof *parts);
+    if (!parts)
+        return soma__layer_fail(b, layer, SOMA_MEMORY, "out of memory for %d branches", count);
+    for (int i = 0; i < count; i++) {
+        parts[i] = soma__layer_apply_child(b, layer, i, x);
+        if (!soma_var_ok(parts[i]))
+            return parts[i];
+        soma_shape first = soma_var_shape(parts[0]), shape = soma_var_shape(parts[i]);
+        /* Only the last axis may differ, and it must not be the batch. */
+        soma_shape same = shape;
+        if (shape.ndim == first.ndim && shape.ndim > 1)
+            same.dim[same.ndim - 1] = first.dim[same.ndim - 1];
+        if (shape.ndim < 2 || !soma_shape_equal(&first, &same))
+            return misfit(b, layer, i, &first, &shape);
+    }
+    return soma_concat(parts, count, -1);
+}
+
+static soma_var build_add(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    soma_var sum = {b->graph, -1};
+    if (layer->child_count == 0)
+        return soma__layer_fail(b, layer, SOMA_INVALID, "has no branches");
+    for (int i = 0; i < layer->child_count; i++) {
+        soma_var part = soma__layer_apply_child(b, layer, i, x);
+        if (!soma_var_ok(part))
+            return part;
+        soma_shape first = soma_var_shape(sum), shape = soma_var_shape(part);
+        /* Broadcasting would hide a mistake here. */
+        if (i > 0 && !soma_shape_equal(&first, &shape))
+            return misfit(b, layer, i, &first, &shape);
+        sum = i == 0 ? part : soma_add(sum, part);
+    }
+    return sum;
+}
+
+const soma__layer_type soma__layer_concat = {
+    .name = "concat",
+    .prefix = "concat",
+    .doc = "branches side by side, joined along the last axis",
+    .shapes = "[B…,C1], [B…,C2], … -> [B…,C1+C2+…]",
+    .parameters = "",
+    .size = sizeof(list_options),
+    .fields = branch_fields,
+    .field_count = SOMA__FIELD_COUNT(branch_fields),
+    .primary = "branches",
+    .children = SOMA__CHILDREN_LIST,
+    .child_prefix = "branch",
+    .build = build_concat,
+};
+
+const soma__layer_type soma__layer_add = {
+    .name = "add",
+    .prefix = "add",
+    .doc = "branches side by side, added",
+    .shapes = "[B…], [B…], … -> [B…]",
+    .parameters = "",
+    .size = sizeof(list_options),
+    .fields = branch_fields,
+    .field_count = SOMA__FIELD_COUNT(branch_fields),
+    .primary = "branches",
+    .children = SOMA__CHILDREN_LIST,
+    .child_prefix = "branch",
+    .build = build_add,
+};
+
+soma_layer *soma_layer_concat_list(soma_layer *const *branches)
+{
+    return soma__layer_new(&soma__layer_concat, &(list_options){0}, branches, list_count(branches));
+}
+
+soma_layer *soma_layer_add_list(soma_layer *const *branches)
+{
+    return soma__layer_new(&soma__layer_add, &(list_options){0}, branches, list_count(branches));
+}

@@ -1,0 +1,513 @@
+/* model.c: models: creation, parameters, and the graph of a forward pass. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "nn/nn.h"
+
+#define SHIFT_NAME "input.shift"
+#define SCALE_NAME "input.scale"
+
+const char *soma__task_text(soma_task task)
+{
+    switch (task) {
+    case SOMA_TASK_CLASSIFY:
+        return "classify";
+    case SOMA_TASK_BINARY:
+        return "binary";
+    case SOMA_TASK_REGRESS:
+        return "regress";
+    }
+    return NULL;
+}
+
+/* --- parameters --------------------------------------------------------------------------------
+ */
+
+soma_status soma__model_add(soma_model *model, const char *name, soma_tensor *tensor,
+                            bool trainable, bool buffer, int row, soma_error *err)
+{
+    if (soma__model_index(model, name, -1) >= 0)
+        return soma__fail(err, SOMA_INVALID, "two parameters are named '%s'", name);
+    soma__model_parameter *parameter = soma__arena_alloc(&model->arena, sizeof *parameter);
+    char *copy = soma__arena_strdup(&model->arena, name);
+    void *array = model->parameters;
+    if (!parameter || !copy ||
+        !soma__grow(&array, &model->parameter_capacity, model->parameter_count,
+                    sizeof(soma__model_parameter *)))
+        return soma__fail(err, SOMA_MEMORY, "out of memory for parameter '%s'", name);
+    model->parameters = array;
+    *parameter = (soma__model_parameter){.public = {.name = copy,
+                                                    .tensor = soma_tensor_retain(tensor),
+                                                    .trainable = trainable,
+                                                    .buffer = buffer},
+                                         .row = row};
+    model->parameters[model->parameter_count++] = parameter;
+    return SOMA_OK;
+}
+
+int soma__model_index(const soma_model *model, const char *name, int hint)
+{
+    if (hint >= 0 && (size_t)hint < model->parameter_count &&
+        strcmp(model->parameters[hint]->public.name, name) == 0)
+        return hint;
+    for (size_t i = 0; i < model->parameter_count; i++)
+        if (strcmp(model->parameters[i]->public.name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+int soma_model_parameter_count(const soma_model *model)
+{
+    return (int)model->parameter_count;
+}
+
+const soma_parameter *soma_model_parameter(const soma_model *model, int index)
+{
+    if (index < 0 || (size_t)index >= model->parameter_count)
+        return NULL;
+    return &model->parameters[index]->public;
+}
+
+const soma_parameter *soma_model_find(const soma_model *model, const char *name)
+{
+    return name ? soma_model_parameter(model, soma__model_index(model, name, -1)) : NULL;
+}
+
+int64_t soma_model_size(const soma_model *model, bool trainable_only)
+{
+    int64_t size = 0;
+    for (size_t i = 0; i < model->parameter_count; i++) {
+        const soma_parameter *parameter = &model->parameters[i]->public;
+        if (!parameter->buffer && (parameter->trainable || !trainable_only))
+            size += soma_tensor_count(parameter->tensor);
+    }
+    return size;
+}
+
+int soma_model_freeze(soma_model *model, const char *prefix, bool frozen)
+{
+    int count = 0;
+    for (size_t i = 0; i < model->parameter_count; i++) {
+        soma_parameter *parameter = &model->parameters[i]->public;
+        if (parameter->buffer || strncmp(parameter->name, prefix, strlen(prefix)) != 0)
+            continue;
+        parameter->trainable = !frozen;
+        count++;
+    }
+    /* A frozen batch norm computes something else. */
+    soma__model_forget_sessions(model);
+    return count;
+}
+
+/* --- summary -----------------------------------------------------------------------------------
+ */
+
+int soma__model_add_row(soma_model *model, const char *name, const char *type, int depth)
+{
+    void *array = model->rows;
+    char *copy = soma__arena_strdup(&model->arena, name);
+    if (!copy ||
+        !soma__grow(&array, &model->row_capacity, model->row_count, sizeof(soma_layer_row)))
+        return -1;
+    model->rows = array;
+    model->rows[model->row_count] = (soma_layer_row){.name = copy, .type = type, .depth = depth};
+    return (int)model->row_count++;
+}
+
+/* Flops of one node. */
+static double node_flops(const soma_graph *graph, const soma__node *node)
+{
+    enum { MOST_INPUTS = 16 };
+    soma__view in[MOST_INPUTS] = {0}, out = {.dtype = node->dtype, .shape = node->shape};
+    int64_t count;
+
+    if ((node->op->flags & (SOMA__OP_LEAF | SOMA__OP_VIEW)) ||
+        !soma__shape_count(&node->shape, &out.count))
+        return 0;
+    if (!node->op->flops || node->nin > MOST_INPUTS) {
+        int each = node->op->scalar ? soma__scalar_flops(node->op->scalar) : 1;
+        return (double)each * (double)out.count;
+    }
+    for (int i = 0; i < node->nin; i++) {
+        const soma__node *from = graph->nodes[node->in[i]];
+        in[i].dtype = from->dtype;
+        in[i].shape = from->shape;
+        in[i].count = soma__shape_count(&from->shape, &count) ? count : 0;
+    }
+    return node->op->flops(&(soma__call){
+        .op = node->op, .attrs = node->attrs, .nin = node->nin, .nout = 1, .in = in, .out = &out});
+}
+
+void soma__model_count_flops(soma_model *model, int row, const soma_graph *graph, size_t from)
+{
+    for (size_t i = from; row >= 0 && i < graph->count; i++)
+        model->rows[row].flops += node_flops(graph, graph->nodes[i]);
+}
+
+soma_status soma_model_summary(soma_model *model, soma_layer_row **rows, int *count,
+                               soma_error *err)
+{
+    *count = 0;
+    *rows = soma__calloc(model->row_count + 1, sizeof **rows);
+    if (!*rows)
+        return soma__fail(err, SOMA_MEMORY, "out of memory for the summary");
+    if (model->row_count)
+        memcpy(*rows, model->rows, model->row_count * sizeof **rows);
+    *count = (int)model->row_count;
+    for (size_t i = 0; i < model->parameter_count; i++) {
+        const soma__model_parameter *parameter = model->parameters[i];
+        if (parameter->row < 0 || parameter->public.buffer)
+            continue;
+        int64_t size = soma_tensor_count(parameter->public.tensor);
+        (*rows)[parameter->row].parameters += size;
+        if (parameter->public.trainable)
+            (*rows)[parameter->row].trainable += size;
+    }
+    return SOMA_OK;
+}
+
+/* --- the graph ---------------------------------------------------------------------------------
+ */
+
+soma_var soma_model_variable(soma_model *model, soma_graph *graph, int index)
+{
+    const soma_parameter *parameter = soma_model_parameter(model, index);
+    if (!parameter) {
+        soma_graph_fail(graph, SOMA_INVALID, "the model has %d parameters, there is no number %d",
+                        soma_model_parameter_count(model), index);
+        return (soma_var){graph, -1};
+    }
+    /* Looking for the tensor's node, rather than keeping a note, stays right when a graph is
+     * destroyed and another one begins at the same address. */
+    for (size_t i = 0; i < graph->count; i++)
+        if (graph->nodes[i]->tensor == parameter->tensor &&
+            graph->nodes[i]->op == &soma__op_variable)
+            return graph->error.code == SOMA_OK ? (soma_var){graph, (int32_t)i}
+                                                : (soma_var){graph, -1};
+    return soma_variable(graph, parameter->name, parameter->tensor);
+}
+
+/* x [B, input…] as the layers want it: checked, f32, scaled. */
+static soma_var prepare_input(soma_model *model, soma_graph *graph, soma_var x)
+{
+    soma_shape shape = soma_var_shape(x), want = model->options.input;
+    char left[SOMA_SHAPE_TEXT_SIZE], right[SOMA_SHAPE_TEXT_SIZE];
+    bool fits = shape.ndim == want.ndim + 1;
+
+    for (int i = 0; fits && i < want.ndim; i++)
+        fits = shape.dim[i + 1] == want.dim[i];
+    if (!fits) {
+        soma_graph_fail(graph, SOMA_SHAPE, "the model takes a batch of samples of shape %s, got %s",
+                        soma_shape_text(&want, left, sizeof left),
+                        soma_shape_text(&shape, right, sizeof right));
+        return (soma_var){graph, -1};
+    }
+    if (soma_var_dtype(x) != SOMA_F32)
+        x = soma_cast(x, SOMA_F32);
+    if (model->shift >= 0) {
+        soma_scope_begin(graph, "input");
+        x = soma_mul(soma_sub(x, soma_model_variable(model, graph, model->shift)),
+                     soma_model_variable(model, graph, model->scale));
+        soma_scope_end(graph);
+    }
+    return x;
+}
+
+/* The outermost sequential block is no level of its own: its layers are called conv1, not
+ * sequential1.conv1. */
+static soma_var build_layers(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    char name[SOMA__LAYER_NAME_SIZE];
+    if (soma_var_ok(x) && !layer->fault && layer->type == &soma__layer_sequential &&
+        !soma__layer_given_name(layer))
+        return layer->type->build(b, layer, x);
+    soma__layer_child_name(NULL, 0, layer, name);
+    return soma__layer_apply(b, layer, name, x);
+}
+
+soma_var soma_model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
+                          soma_var key, soma_update *updates, int update_capacity,
+                          int *update_count)
+{
+    int unused = 0;
+    soma__layer_build b = {.model = model,
+                           .graph = graph,
+                           .mode = mode,
+                           .key = key,
+                           .updates = updates,
+                           .update_capacity = update_capacity,
+                           .update_count = update_count ? update_count : &unused,
+                           .row = -1};
+
+    if (!soma_var_ok(x)) {
+        soma_graph_fail(graph, SOMA_INVALID, "the model's input is not a value of this graph");
+        return (soma_var){graph, -1};
+    }
+    return build_layers(&b, model->layer, prepare_input(model, graph, x));
+}
+
+/* --- creation ----------------------------------------------------------------------------------
+ */
+
+static soma_status check_options(const soma_model_options *options, soma_error *err)
+{
+    char text[SOMA_SHAPE_TEXT_SIZE];
+    const soma_shape *input = &options->input;
+
+    if (input->ndim < 0 || input->ndim >= SOMA_MAX_DIMS)
+        return soma__fail(err, SOMA_INVALID, "a sample has 0 to %d dimensions, not %d",
+                          SOMA_MAX_DIMS - 1, input->ndim);
+    for (int i = 0; i < input->ndim; i++)
+        if (input->dim[i] < 1)
+            return soma__fail(err, SOMA_SHAPE, "the input shape %s must hold sizes of at least 1",
+                              soma_shape_text(input, text, sizeof text));
+    if (options->input_dtype && options->input_dtype != SOMA_F32 && options->input_dtype != SOMA_U8)
+        return soma__fail(err, SOMA_DTYPE, "a model's input is f32 or u8, not %s",
+                          soma_dtype_text(options->input_dtype));
+    if (!soma__task_text(options->task))
+        return soma__fail(err, SOMA_INVALID, "there is no task number %d", (int)options->task);
+    return SOMA_OK;
+}
+
+/* Numbers stand for class names until these are given. */
+static soma_status number_classes(soma_model *model, int64_t count, soma_error *err)
+{
+    char text[24];
+    if (count > INT32_MAX)
+        return soma__fail(err, SOMA_UNSUPPORTED, "%lld classes are too many", (long long)count);
+    model->classes = soma__arena_array(&model->arena, (size_t)count, sizeof *model->classes);
+    for (int i = 0; model->classes && i < count; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        model->classes[i] = soma__arena_strdup(&model->arena, text);
+        if (!model->classes[i])
+            model->classes = NULL;
+    }
+    if (!model->classes)
+        return soma__fail(err, SOMA_MEMORY, "out of memory for the names of %lld classes",
+                          (long long)count);
+    model->class_count = (int)count;
+    return SOMA_OK;
+}
+
+/* Checks the output against the task. */
+static soma_status take_output(soma_model *model, soma_var y, soma_error *err)
+{
+    soma_shape shape = soma_var_shape(y);
+    char text[SOMA_SHAPE_TEXT_SIZE];
+
+    for (int i = 1; i < shape.ndim; i++)
+        model->output.dim[model->output.ndim++] = shape.dim[i];
+    if (model->options.task != SOMA_TASK_CLASSIFY)
+        return SOMA_OK;
+    if (model->output.ndim != 1)
+        return soma__fail(err, SOMA_SHAPE,
+                          "a classifier gives one number for each class and sample, this network "
+                          "gives %s a sample; is a flatten or global_avg_pool2d missing?",
+                          soma_shape_text(&model->output, text, sizeof text));
+    if (model->output.dim[0] < 2)
+        return soma__fail(err, SOMA_SHAPE,
+                          "a classifier needs at least 2 outputs, this network has %lld; for yes "
+                          "or no from one output use the binary task",
+                          (long long)model->output.dim[0]);
+    return number_classes(model, model->output.dim[0], err);
+}
+
+/* The first build: on a batch of one. */
+static soma_status first_build(soma_model *model, const soma__archive *archive, const char *source,
+                               int *blame, soma_error *err)
+{
+    soma_shape shape = {.ndim = model->options.input.ndim + 1, .dim = {1}};
+    int unused = 0;
+    soma_graph *graph;
+
+    for (int i = 1; i < shape.ndim; i++)
+        shape.dim[i] = model->options.input.dim[i - 1];
+    SOMA__TRY(soma_graph_create(&graph, err));
+    soma__layer_build b = {.model = model,
+                           .graph = graph,
+                           .mode = SOMA_EVALUATE,
+                           .update_count = &unused,
+                           .creating = true,
+                           .archive = archive,
+                           .source = source,
+                           .blame = blame,
+                           .row = -1};
+    soma_var x = soma_input(graph, "x", SOMA_F32, shape);
+    b.counted = graph->count;
+    soma_var y = build_layers(&b, model->layer, x);
+    soma_status status = soma_graph_status(graph, err);
+    if (status == SOMA_OK)
+        status = take_output(model, y, err);
+    soma_graph_destroy(graph);
+    return status;
+}
+
+soma_status soma__model_create(soma_model **out, soma_context *context, soma_layer *layer,
+                               const soma_model_options *options, const soma__archive *archive,
+                               const char *source, int *blame, soma_error *err)
+{
+    soma_model *model;
+    soma_status status;
+
+    *out = NULL;
+    if (!context || !layer || !options || layer->taken) {
+        status = soma__fail(err, SOMA_INVALID,
+                            !context   ? "a model needs a context"
+                            : !layer   ? "a model needs a layer"
+                            : !options ? "a model needs options"
+                                       : "the layer belongs to a block or a model already");
+        if (layer && !layer->taken)
+            soma_layer_destroy(layer);
+        return status;
+    }
+    model = soma__calloc(1, sizeof *model);
+    if (!model || pthread_mutex_init(&model->lock, NULL) != 0) {
+        soma__free(model);
+        soma_layer_destroy(layer);
+        return soma__fail(err, SOMA_MEMORY, "out of memory for a model");
+    }
+    if (!layer->constant)
+        layer->taken = true;
+    model->context = context;
+    model->layer = layer;
+    model->options = *options;
+    model->shift = model->scale = -1;
+    if (!model->options.input_dtype)
+        model->options.input_dtype = SOMA_F32;
+    status = check_options(options, err);
+    if (status == SOMA_OK)
+        status = first_build(model, archive, source, blame, err);
+    if (status != SOMA_OK) {
+        soma_model_destroy(model);
+        return status;
+    }
+    *out = model;
+    return SOMA_OK;
+}
+
+soma_status soma_model_create(soma_model **out, soma_context *context, soma_layer *layer,
+                              const soma_model_options *options, soma_error *err)
+{
+    return soma__model_create(out, context, layer, options, NULL, NULL, NULL, err);
+}
+
+void soma_model_destroy(soma_model *model)
+{
+    if (!model)
+        return;
+    soma__model_forget_sessions(model);
+    for (size_t i = 0; i < model->parameter_count; i++)
+        soma_tensor_release(model->parameters[i]->public.tensor);
+    soma__free(model->parameters);
+    soma__free(model->rows);
+    soma__arena_clear(&model->arena);
+    soma_layer_destroy(model->layer);
+    pthread_mutex_destroy(&model->lock);
+    soma__free(model);
+}
+
+/* --- scaling and classes -----------------------------------------------------------------------
+ */
+
+/* An f32 tensor of its own, whose shape broadcasts to a sample. */
+static soma_status scaling_tensor(soma_tensor **out, const soma_model *model, const char *what,
+                                  const soma_tensor *tensor, soma_error *err)
+{
+    char left[SOMA_SHAPE_TEXT_SIZE], right[SOMA_SHAPE_TEXT_SIZE];
+    const soma_shape *shape = soma_tensor_shape(tensor);
+    soma_shape both;
+
+    if (!soma__shape_broadcast(shape, &model->options.input, &both) ||
+        !soma_shape_equal(&both, &model->options.input))
+        return soma__fail(err, SOMA_SHAPE, "the %s %s does not broadcast to a sample of %s", what,
+                          soma_shape_text(shape, left, sizeof left),
+                          soma_shape_text(&model->options.input, right, sizeof right));
+    return soma_tensor_cast(out, tensor, SOMA_F32, err);
+}
+
+/* Puts a tensor in the place of a buffer, which is made if it is not there. */
+static soma_status set_buffer(soma_model *model, int *index, const char *name, soma_tensor *tensor,
+                              soma_error *err)
+{
+    if (*index < 0) {
+        SOMA__TRY(soma__model_add(model, name, tensor, false, true, -1, err));
+        *index = (int)model->parameter_count - 1;
+        return SOMA_OK;
+    }
+    soma_parameter *parameter = &model->parameters[*index]->public;
+    soma_tensor_release(parameter->tensor);
+    parameter->tensor = soma_tensor_retain(tensor);
+    return SOMA_OK;
+}
+
+soma_status soma_model_set_scaling(soma_model *model, const soma_tensor *shift,
+                                   const soma_tensor *scale, soma_error *err)
+{
+    soma_tensor *a = NULL, *b = NULL;
+    int shift_index = model->shift, scale_index = model->scale;
+
+    if (!shift || !scale)
+        return soma__fail(err, SOMA_INVALID, "scaling needs both a shift and a scale");
+    soma_status status = scaling_tensor(&a, model, "shift", shift, err);
+    if (status == SOMA_OK)
+        status = scaling_tensor(&b, model, "scale", scale, err);
+    if (status == SOMA_OK)
+        status = set_buffer(model, &shift_index, SHIFT_NAME, a, err);
+    if (status == SOMA_OK) {
+        status = set_buffer(model, &scale_index, SCALE_NAME, b, err);
+        if (status == SOMA_OK) {
+            model->shift = shift_index;
+            model->scale = scale_index;
+        } else {
+            /* Only a first scaling can fail here: the shift was just appended and goes again. */
+            soma_tensor_release(model->parameters[--model->parameter_count]->public.tensor);
+        }
+    }
+    soma_tensor_release(a);
+    soma_tensor_release(b);
+    soma__model_forget_sessions(model);
+    return status;
+}
+
+soma_status soma_model_set_classes(soma_model *model, const char *const *names, int count,
+                                   soma_error *err)
+{
+    if (model->options.task != SOMA_TASK_CLASSIFY)
+        return soma__fail(err, SOMA_STATE, "only classify models have class names");
+    if (count != model->class_count)
+        return soma__fail(err, SOMA_INVALID, "%d class names for a model with %d classes", count,
+                          model->class_count);
+    const char **copies = soma__arena_array(&model->arena, (size_t)count, sizeof *copies);
+    if (!copies)
+        return soma__fail(err, SOMA_MEMORY, "out of memory for class names");
+    for (int i = 0; i < count; i++) {
+        if (!names[i])
+            return soma__fail(err, SOMA_INVALID, "class %d has no name", i);
+        copies[i] = soma__arena_strdup(&model->arena, names[i]);
+        if (!copies[i])
+            return soma__fail(err, SOMA_MEMORY, "out of memory for class names");
+    }
+    model->classes = copies;
+    return SOMA_OK;
+}
+
+int soma_model_class_count(const soma_model *model)
+{
+    return model->class_count;
+}
+
+const char *soma_model_class(const soma_model *model, int index)
+{
+    return index >= 0 && index < model->class_count ? model->classes[index] : NULL;
+}
+
+const soma_model_options *soma_model_get_options(const soma_model *model)
+{
+    return &model->options;
+}
+
+soma_context *soma_model_context(const soma_model *model)
+{
+    return model->context;
+}

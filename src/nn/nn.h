@@ -1,0 +1,71 @@
+/* nn.h: inside view of models. */
+#ifndef SOMA__NN_H
+#define SOMA__NN_H
+
+#include <pthread.h>
+
+#include "nn/layer.h"
+
+typedef struct soma__model_parameter {
+    soma_parameter public; /* first: soma_model_parameter hands it out */
+    int row;               /* of the summary; -1: the model's own (scaling) */
+} soma__model_parameter;
+
+/* Sessions of soma_model_predict that wait for the next call. A call takes one out, so threads run
+ * side by side. */
+#define SOMA__PREDICT_SESSIONS 4
+typedef struct soma__predict_session {
+    soma_session *session; /* NULL: free slot */
+    int64_t batch;
+    soma_dtype dtype;
+} soma__predict_session;
+
+struct soma_model {
+    soma_context *context;
+    soma_layer *layer;
+    soma_model_options options;
+    soma_shape output; /* of one sample */
+    soma__arena arena; /* names, rows */
+    soma__model_parameter **parameters;
+    size_t parameter_count, parameter_capacity;
+    int shift, scale; /* parameters of the scaling; -1: none */
+    soma_layer_row *rows;
+    size_t row_count, row_capacity;
+    const char **classes; /* class_count names or numbers */
+    int class_count;
+    pthread_mutex_t lock; /* of the sessions */
+    soma__predict_session sessions[SOMA__PREDICT_SESSIONS];
+};
+
+/* Creation from a layer (taken) whose parameters come from an archive, or are initialised when that
+ * is NULL. `*blame`, unless NULL, is 0 before and on failure the line of the layer at fault, where
+ * it came from a file. */
+soma_status soma__model_create(soma_model **out, soma_context *context, soma_layer *layer,
+                               const soma_model_options *options, const soma__archive *archive,
+                               const char *source, int *blame, soma_error *err);
+/* Appends a parameter; the tensor is retained. */
+soma_status soma__model_add(soma_model *model, const char *name, soma_tensor *tensor,
+                            bool trainable, bool buffer, int row, soma_error *err);
+/* Index of a parameter, -1: unknown; looks at `hint` first. */
+int soma__model_index(const soma_model *model, const char *name, int hint);
+/* Adds one row to the summary under construction; its index or -1. */
+int soma__model_add_row(soma_model *model, const char *name, const char *type, int depth);
+/* Adds the flops of nodes [from, graph count) to a row. */
+void soma__model_count_flops(soma_model *model, int row, const soma_graph *graph, size_t from);
+/* Drops the sessions that predict keeps. */
+void soma__model_forget_sessions(soma_model *model);
+const char *soma__task_text(soma_task task);
+
+/* The model as tensors and metadata, and back. Checkpoints put more into the same archive: tensors
+ * whose names contain '/' (which no layer's name can) are not the model's and are ignored here. */
+soma_status soma__model_to_archive(const soma_model *model, soma__archive *archive,
+                                   soma_error *err);
+/* `source` stands for the file in messages. */
+soma_status soma__model_from_archive(soma_model **out, soma_context *context,
+                                     const soma__archive *archive, const char *source,
+                                     soma_error *err);
+/* Copies weights into a model that exists: all of them or, with an error, none. */
+soma_status soma__model_copy_weights(soma_model *model, const soma__archive *archive,
+                                     const char *source, soma_error *err);
+
+#endif

@@ -1,0 +1,125 @@
+/* shape.c: layers that only change the shape of a sample. */
+#include <stddef.h>
+
+#include "nn/layer.h"
+
+typedef struct flatten_options {
+    const char *name;
+} flatten_options;
+
+static const soma__field flatten_fields[] = {SOMA__FIELD_NAME(flatten_options)};
+
+static soma_var build_flatten(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    soma_shape shape = soma_var_shape(x);
+    (void)b, (void)layer;
+    /* Scalars become vectors of one, flat samples stay as they are. */
+    if (shape.ndim < 2)
+        return soma_reshape(x, SOMA_SHAPE(shape.dim[0], 1));
+    return shape.ndim == 2 ? x : soma_flatten(x, 1);
+}
+
+const soma__layer_type soma__layer_flatten = {
+    .name = "flatten",
+    .prefix = "flatten",
+    .doc = "each sample to one vector",
+    .shapes = "[B,…] -> [B,product]",
+    .parameters = "",
+    .size = sizeof(flatten_options),
+    .fields = flatten_fields,
+    .field_count = SOMA__FIELD_COUNT(flatten_fields),
+    .transparent = true,
+    .build = build_flatten,
+};
+
+soma_layer *soma_layer_flatten(void)
+{
+    return soma__layer_new(&soma__layer_flatten, &(flatten_options){0}, NULL, 0);
+}
+
+/* --- reshape ------------------------------------------------------------------------------------
+ */
+
+typedef struct reshape_options {
+    const soma__value *shape; /* only while a recipe is read */
+    soma_shape sample;
+    const char *name;
+} reshape_options;
+
+static const soma__field reshape_fields[] = {
+    {.key = "shape",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = offsetof(reshape_options, shape),
+     .required = true,
+     .doc = "of one sample, such as [28, 28, 1]; a -1 means what is left"},
+    SOMA__FIELD_NAME(reshape_options),
+};
+
+static soma_status read_reshape(soma_layer *layer, const soma__tree *tree, const soma__value *value,
+                                const char *where, soma_error *err)
+{
+    reshape_options *o = (reshape_options *)layer->options;
+    const soma__value *list = o->shape;
+    (void)value;
+
+    o->shape = NULL;
+    if (list->kind != SOMA__LIST || list->count >= SOMA_MAX_DIMS)
+        return soma__value_fail(tree, list, err,
+                                "%s.shape: expected a list of at most %d whole numbers, got %s",
+                                where, SOMA_MAX_DIMS - 1, soma__value_kind_text(list->kind));
+    for (const soma__value *item = list->first; item; item = item->next) {
+        if (item->kind != SOMA__INT)
+            return soma__value_fail(tree, item, err, "%s.shape: expected a whole number, got %s",
+                                    where, soma__value_kind_text(item->kind));
+        o->sample.dim[o->sample.ndim++] = item->integer;
+    }
+    return SOMA_OK;
+}
+
+static soma__value *write_reshape(const soma_layer *layer, soma__tree *tree)
+{
+    const reshape_options *o = (const reshape_options *)layer->options;
+    soma__value *list = soma__value_new(tree, SOMA__LIST);
+    for (int i = 0; list && i < o->sample.ndim; i++) {
+        soma__value *item = soma__value_int(tree, o->sample.dim[i]);
+        if (!item)
+            return NULL;
+        soma__value_append(list, item);
+    }
+    return list;
+}
+
+static soma_var build_reshape(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    const reshape_options *o = (const reshape_options *)layer->options;
+    soma_shape from = soma_var_shape(x), to = {.ndim = o->sample.ndim + 1};
+
+    if (o->sample.ndim < 0 || to.ndim > SOMA_MAX_DIMS)
+        return soma__layer_fail(b, layer, SOMA_SHAPE, "a sample has 0 to %d dimensions, not %d",
+                                SOMA_MAX_DIMS - 1, o->sample.ndim);
+    to.dim[0] = from.dim[0];
+    for (int i = 0; i < o->sample.ndim; i++)
+        to.dim[i + 1] = o->sample.dim[i];
+    return soma_reshape(x, to);
+}
+
+const soma__layer_type soma__layer_reshape = {
+    .name = "reshape",
+    .prefix = "reshape",
+    .doc = "each sample to another shape of the same size",
+    .shapes = "[B,…] -> [B,shape…]",
+    .parameters = "",
+    .size = sizeof(reshape_options),
+    .fields = reshape_fields,
+    .field_count = SOMA__FIELD_COUNT(reshape_fields),
+    .primary = "shape",
+    .transparent = true,
+    .build = build_reshape,
+    .read = read_reshape,
+    .write = write_reshape,
+};
+
+soma_layer *soma_layer_reshape(soma_shape sample)
+{
+    return soma__layer_new(&soma__layer_reshape, &(reshape_options){.sample = sample}, NULL, 0);
+}
