@@ -1,0 +1,131 @@
+/* soma/data.h: data sets: samples x with labels or targets y.
+ *
+ * A data set is immutable and reference-counted. Parts made from it (splits, shuffles) share its
+ * samples. */
+#ifndef SOMA_DATA_H
+#define SOMA_DATA_H
+
+#include "tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct soma_dataset soma_dataset;
+
+/* From tensors in memory: x [N, sample…], y [N] (i64 class labels) or [N, …] (f32 targets). Both
+ * are retained. Errors: SOMA_SHAPE when counts differ or are 0; SOMA_NUMERIC for NaN or Inf in x
+ * ("sample 17, value 3"); SOMA_INVALID for a negative label. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_from_tensors(soma_dataset **out, soma_tensor *x,
+                                                               soma_tensor *y, soma_error *err);
+
+/* From the user's function, called from loader threads (several at once) with an index in
+ * [0,count): it writes one sample and its label or target. A status other than SOMA_OK stops the
+ * training. */
+typedef struct soma_dataset_source {
+    int64_t count;
+    soma_dtype x_dtype;
+    soma_shape x_shape; /* of one sample */
+    soma_dtype y_dtype; /* SOMA_I64 scalar: class labels */
+    soma_shape y_shape;
+    soma_status (*read)(void *user, int64_t index, void *x, void *y, soma_error *err);
+    void (*destroy)(void *user); /* may be NULL */
+    void *user;
+} soma_dataset_source;
+SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_from_callback(soma_dataset **out,
+                                                                const soma_dataset_source *source,
+                                                                soma_error *err);
+
+/* IDX files (plain or gzip): images u8 [N,H,W] become [N,H,W,1]. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_open_idx(soma_dataset **out, const char *images,
+                                                           const char *labels, soma_error *err);
+/* A CSV table; `label` is a column's name or number (negative from the end; NULL: the last column).
+ * Text labels become classes in sorted order, numeric labels that are whole numbers as well, unless
+ * `regress`. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_open_csv(soma_dataset **out, const char *path,
+                                                           const char *label, bool regress,
+                                                           soma_error *err);
+
+SOMA_API soma_dataset *soma_dataset_retain(soma_dataset *dataset);
+SOMA_API void soma_dataset_release(soma_dataset *dataset);
+SOMA_API int64_t soma_dataset_count(const soma_dataset *dataset);
+SOMA_API soma_dtype soma_dataset_x_dtype(const soma_dataset *dataset);
+SOMA_API const soma_shape *soma_dataset_x_shape(const soma_dataset *dataset); /* of one sample */
+SOMA_API soma_dtype soma_dataset_y_dtype(const soma_dataset *dataset);
+SOMA_API const soma_shape *soma_dataset_y_shape(const soma_dataset *dataset);
+/* Number of classes (largest label + 1, or the class names); 0 when y is not labels or unknown. */
+SOMA_API int soma_dataset_class_count(const soma_dataset *dataset);
+SOMA_API const char *soma_dataset_class(const soma_dataset *dataset, int index); /* NULL: no name */
+
+/* Reads samples indexes[0..count) into batches x [count, sample…], y; buffers are the caller's. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_read(const soma_dataset *dataset,
+                                                       const int64_t *indexes, int64_t count,
+                                                       void *x, void *y, soma_error *err);
+/* The samples with these indexes, in this order. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_subset(soma_dataset **out, soma_dataset *dataset,
+                                                         const int64_t *indexes, int64_t count,
+                                                         soma_error *err);
+/* Splits off `fraction` (in (0,1)) or, when >= 1, that many samples, drawn by `seed`; stratified by
+ * class when labels are known. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_split(soma_dataset **rest, soma_dataset **part,
+                                                        soma_dataset *dataset, double fraction,
+                                                        uint64_t seed, soma_error *err);
+
+/* The parts of a job. Whoever fills it owns it; soma_data_clear releases. The test part never takes
+ * part in training or in choosing a model. */
+typedef struct soma_data {
+    soma_dataset *train;
+    soma_dataset *validation; /* may be NULL */
+    soma_dataset *test;       /* may be NULL */
+} soma_data;
+SOMA_API void soma_data_clear(soma_data *data);
+
+/* Opens data by name: "digits", "iris" (embedded), "mnist", "fashion-mnist" (looked for in
+ * `folder`, $SOMA_DATA, ./data, and their sub-folder of that name). digits and iris come split with
+ * a fixed 20 % test part; mnist with its own. No validation part yet: soma_dataset_split. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_data_open(soma_data *out, const char *name,
+                                                    const char *folder, soma_error *err);
+
+/* The names that soma_data_open knows, with one line each; false when index is out of range. */
+SOMA_API bool soma_data_source(int index, const char **name, const char **doc);
+
+/* Scaling fitted on a data set (the training part): y = (x - shift) · scale. */
+typedef enum soma_scaling {
+    SOMA_SCALE_NONE,
+    SOMA_SCALE_UNIT,     /* u8 by 1/255; else to [0,1] by the overall minimum and maximum */
+    SOMA_SCALE_STANDARD, /* per feature (last axis) to mean 0, variance 1 */
+    SOMA_SCALE_MINMAX    /* per feature to [0,1] */
+} soma_scaling;
+/* shift and scale: f32 [C] of the last axis (or [1]); the caller releases them. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_scaling_fit(soma_tensor **shift, soma_tensor **scale,
+                                                      const soma_dataset *dataset,
+                                                      soma_scaling kind, soma_error *err);
+
+/* A loader makes batches ahead of their use in its own threads. The order of epoch e is a function
+ * of (seed, e) alone. */
+typedef struct soma_loader soma_loader;
+typedef struct soma_loader_options {
+    int64_t batch; /* required */
+    bool shuffle;
+    bool drop_last; /* leave out a last batch that is not full */
+    uint64_t seed;
+    int threads;  /* 0: 1 */
+    int prefetch; /* batches ready ahead; 0: 4 */
+} soma_loader_options;
+SOMA_MUST_CHECK SOMA_API soma_status soma_loader_create(soma_loader **out, soma_dataset *dataset,
+                                                        const soma_loader_options *options,
+                                                        soma_error *err);
+SOMA_API void soma_loader_destroy(soma_loader *loader);
+SOMA_API int64_t soma_loader_batches(const soma_loader *loader); /* in an epoch */
+/* Starts epoch `epoch` at batch `first` (to resume in the middle). */
+SOMA_MUST_CHECK SOMA_API soma_status soma_loader_start(soma_loader *loader, int64_t epoch,
+                                                       int64_t first, soma_error *err);
+/* The next batch: x [count, sample…], y; valid until the next call. *count 0: the epoch is over. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_loader_next(soma_loader *loader, const void **x,
+                                                      const void **y, int64_t *count,
+                                                      soma_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,15 @@
+/* soma.h: all of soma. */
+#ifndef SOMA_SOMA_H
+#define SOMA_SOMA_H
+
+#include "base.h"
+#include "data.h"
+#include "graph.h"
+#include "nn.h"
+#include "ops.h"
+#include "optim.h"
+#include "recipe.h"
+#include "tensor.h"
+#include "train.h"
+
+#endif

@@ -1,0 +1,110 @@
+/* soma/train.h: training, evaluation, checkpoints. */
+#ifndef SOMA_TRAIN_H
+#define SOMA_TRAIN_H
+
+#include "data.h"
+#include "nn.h"
+#include "optim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Means over samples (each sample counts once, whatever the batches). accuracy is NaN for
+ * regression.
+ */
+typedef struct soma_metrics {
+    double loss, accuracy;
+    int64_t samples;
+} soma_metrics;
+
+/* What a callback sees. Borrowed, valid during the call. */
+typedef enum soma_event_kind {
+    SOMA_EVENT_START,   /* before the first step; initial loss has been looked at */
+    SOMA_EVENT_STEP,    /* after a step */
+    SOMA_EVENT_EPOCH,   /* after an epoch and its validation */
+    SOMA_EVENT_WARNING, /* `message` says what */
+    SOMA_EVENT_DONE
+} soma_event_kind;
+typedef struct soma_event {
+    soma_event_kind kind;
+    int64_t epoch, epochs;         /* epoch from 1 */
+    int64_t step, steps_per_epoch; /* step in the epoch, from 1 */
+    int64_t total_steps;           /* steps done since the start of the training */
+    soma_metrics train;            /* running means of this epoch */
+    soma_metrics validation;       /* SOMA_EVENT_EPOCH; samples 0 without a validation part */
+    double rate;                   /* learning rate of this step */
+    double gradient_norm;          /* of this step */
+    double seconds;                /* of this epoch so far */
+    double samples_per_second;     /* of this epoch */
+    bool best;                     /* this epoch is the best so far */
+    const char *message;
+} soma_event;
+
+typedef struct soma_train_options {
+    int64_t epochs;                   /* 0: 10 */
+    int64_t batch;                    /* 0: 32. More than the training samples is an error */
+    soma_optimizer_options optimizer; /* kind 0 is sgd */
+    uint64_t seed;    /* order of samples, dropout; the model has its own for the weights */
+    int64_t patience; /* early stopping: epochs without a better validation loss; 0: off */
+    double min_delta; /* what counts as better */
+    bool keep_last;   /* at the end keep the last weights, not those of the best validation epoch */
+    bool no_shuffle;
+    const char
+        *folder; /* best.safetensors, last.checkpoint, history.jsonl go here; NULL: nothing */
+    int64_t checkpoint_steps; /* also a checkpoint every so many steps; 0: at each epoch's end */
+    bool resume;              /* go on from folder's last.checkpoint where there is one */
+    int loader_threads;       /* 0: 1 */
+    bool (*callback)(void *user, const soma_event *event); /* false: stop after this step */
+    void *user;
+    const volatile int *stop; /* non-zero: finish the step, save, end with SOMA_CANCELLED */
+} soma_train_options;
+
+/* Row e of the history. */
+typedef struct soma_epoch {
+    int64_t epoch;
+    soma_metrics train, validation;
+    double rate, seconds;
+    bool best;
+} soma_epoch;
+typedef struct soma_history {
+    soma_epoch *epochs; /* count entries */
+    int64_t count;
+    int64_t best;  /* index of the best epoch, -1: none */
+    int64_t steps; /* done in all */
+    double seconds;
+    bool stopped_early;
+} soma_history;
+SOMA_API void soma_history_clear(soma_history *history);
+/* A picture of the curves: ".svg" or ".png" by the path's end. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_history_plot(const soma_history *history,
+                                                       const char *path, soma_error *err);
+
+/* Trains on data->train, validates on data->validation; never looks at data->test. `history` may be
+ * NULL. Errors: SOMA_SHAPE, SOMA_INVALID (data and model do not fit: "sample 17: label 10, but the
+ * model has 10 classes"), SOMA_NUMERIC (the loss became NaN or Inf; the message names the first op;
+ * the weights are those before that step), SOMA_CANCELLED (stop; everything was saved), SOMA_IO. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_train(soma_model *model, const soma_data *data,
+                                                const soma_train_options *options,
+                                                soma_history *history, soma_error *err);
+
+/* Loss and accuracy on a data set. `confusion`, unless NULL, receives classes×classes counts
+ * [truth][predicted] (zeroed first). */
+SOMA_MUST_CHECK SOMA_API soma_status soma_evaluate(soma_model *model, const soma_dataset *dataset,
+                                                   int64_t batch, soma_metrics *out,
+                                                   int64_t *confusion, soma_error *err);
+
+/* What a training will take, before it runs. */
+typedef struct soma_train_cost {
+    int64_t parameters, trainable;
+    double step_flops, step_bytes;
+    size_t bytes; /* weights, optimiser state, planned buffers, batches, data in memory */
+} soma_train_cost;
+SOMA_MUST_CHECK SOMA_API soma_status soma_train_estimate(soma_model *model, const soma_data *data,
+                                                         const soma_train_options *options,
+                                                         soma_train_cost *out, soma_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

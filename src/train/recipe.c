@@ -1,0 +1,573 @@
+/* recipe.c: from a YAML file to data, model and training options. One field table per section says
+ * its keys, types and ranges; the layers of `model` have theirs in the layer registry. */
+#include "soma/recipe.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/file.h"
+#include "base/value.h"
+#include "data/dataset.h"
+#include "format/embedded.h"
+#include "format/yaml.h"
+#include "nn/nn.h"
+
+typedef struct top_section {
+    const char *name, *description;
+    int64_t seed;
+    int task; /* soma_task */
+    const soma__value *data, *model, *train;
+} top_section;
+
+typedef struct data_section {
+    const char *source, *path, *images, *labels, *label, *test_images, *test_labels;
+    int scale; /* soma_scaling */
+    double validation, test;
+} data_section;
+
+typedef struct train_section {
+    int64_t epochs, batch, patience, checkpoint_steps, loader_threads;
+    double min_delta;
+    bool keep_last, no_shuffle;
+    const soma__value *optimizer;
+} train_section;
+
+struct soma_recipe {
+    soma__tree tree;
+    char *name;
+    char *folder; /* where data is looked for; NULL: the usual places */
+    top_section top;
+    data_section data;
+    uint64_t seed;
+    soma_train_options options;
+};
+
+/* --- tables -------------------------------------------------------------------------------------
+ */
+
+static const char *const task_names[] = {"classify", "binary", "regress", NULL};
+static const char *const scale_names[] = {"none", "unit", "standard", "minmax", NULL};
+static const char *const optimizer_names[] = {"sgd", "adam", "adamw", "rmsprop", NULL};
+static const char *const schedule_names[] = {"constant", "step", "cosine", NULL};
+
+#define TOP(member_) offsetof(top_section, member_)
+static const soma__field top_fields[] = {
+    {.key = "name", .kind = SOMA__FIELD_STRING, .offset = TOP(name), .doc = "for messages"},
+    {.key = "description",
+     .kind = SOMA__FIELD_STRING,
+     .offset = TOP(description),
+     .doc = "for people"},
+    {.key = "seed",
+     .kind = SOMA__FIELD_INT,
+     .offset = TOP(seed),
+     .min = 0,
+     .max = 9e18,
+     .doc = "of weights, split and order; 1"},
+    {.key = "task",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = TOP(task),
+     .choices = task_names,
+     .doc = "what the model learns; classify"},
+    {.key = "data",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = TOP(data),
+     .required = true,
+     .doc = "where samples come from"},
+    {.key = "model",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = TOP(model),
+     .required = true,
+     .doc = "the layers"},
+    {.key = "train", .kind = SOMA__FIELD_VALUE, .offset = TOP(train), .doc = "how to train"},
+};
+
+#define DATA(member_) offsetof(data_section, member_)
+static const soma__field data_fields[] = {
+    {.key = "source",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(source),
+     .required = true,
+     .doc = "a known name, or csv, idx"},
+    {.key = "path", .kind = SOMA__FIELD_STRING, .offset = DATA(path), .doc = "csv: the file"},
+    {.key = "label",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(label),
+     .doc = "csv: label column, by name or number; the last"},
+    {.key = "images", .kind = SOMA__FIELD_STRING, .offset = DATA(images), .doc = "idx: images"},
+    {.key = "labels", .kind = SOMA__FIELD_STRING, .offset = DATA(labels), .doc = "idx: labels"},
+    {.key = "test_images",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(test_images),
+     .doc = "idx: images of the test part"},
+    {.key = "test_labels",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(test_labels),
+     .doc = "idx: labels of the test part"},
+    {.key = "scale",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = DATA(scale),
+     .choices = scale_names,
+     .doc = "scaling fitted on the training part; none"},
+    {.key = "validation",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = DATA(validation),
+     .min = 0,
+     .max = 1e15,
+     .doc = "share (below 1) or number of samples split off the training part; 0"},
+    {.key = "test",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = DATA(test),
+     .min = 0,
+     .max = 1e15,
+     .doc = "csv, idx without test files: share or number split off first; 0.2"},
+};
+
+#define TRAIN(member_) offsetof(train_section, member_)
+static const soma__field train_fields[] = {
+    {.key = "epochs",
+     .kind = SOMA__FIELD_INT,
+     .offset = TRAIN(epochs),
+     .min = 1,
+     .max = 1e9,
+     .doc = "passes over the training part; 10"},
+    {.key = "batch",
+     .kind = SOMA__FIELD_INT,
+     .offset = TRAIN(batch),
+     .min = 1,
+     .max = 1e9,
+     .doc = "samples a step; 32"},
+    {.key = "optimizer",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = TRAIN(optimizer),
+     .doc = "its name, or a map with `kind`; sgd"},
+    {.key = "patience",
+     .kind = SOMA__FIELD_INT,
+     .offset = TRAIN(patience),
+     .min = 0,
+     .max = 1e9,
+     .doc = "early stopping: epochs without a better validation loss; 0 is off"},
+    {.key = "min_delta",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = TRAIN(min_delta),
+     .min = 0,
+     .max = 1e9,
+     .doc = "what counts as better; 0"},
+    {.key = "keep_last",
+     .kind = SOMA__FIELD_BOOL,
+     .offset = TRAIN(keep_last),
+     .doc = "end with the last weights, not the best; false"},
+    {.key = "no_shuffle",
+     .kind = SOMA__FIELD_BOOL,
+     .offset = TRAIN(no_shuffle),
+     .doc = "keep the order of samples; false"},
+    {.key = "checkpoint_steps",
+     .kind = SOMA__FIELD_INT,
+     .offset = TRAIN(checkpoint_steps),
+     .min = 0,
+     .max = 1e15,
+     .doc = "also save every so many steps; 0: each epoch"},
+    {.key = "loader_threads",
+     .kind = SOMA__FIELD_INT,
+     .offset = TRAIN(loader_threads),
+     .min = 0,
+     .max = 256,
+     .doc = "threads that prepare batches; 1"},
+};
+
+#define OPTIM(member_) offsetof(soma_optimizer_options, member_)
+static const soma__field optimizer_fields[] = {
+    {.key = "kind",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = OPTIM(kind),
+     .choices = optimizer_names,
+     .required = true,
+     .doc = "the method"},
+    {.key = "rate",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(rate),
+     .min = 1e-12,
+     .max = 1e6,
+     .doc = "learning rate; sgd 0.01, adam 0.001, rmsprop 0.01"},
+    {.key = "momentum",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(momentum),
+     .min = 0,
+     .max = 1,
+     .doc = "sgd, rmsprop; 0"},
+    {.key = "nesterov", .kind = SOMA__FIELD_BOOL, .offset = OPTIM(nesterov), .doc = "sgd; false"},
+    {.key = "beta1",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(beta1),
+     .min = 0,
+     .max = 1,
+     .doc = "adam; 0.9"},
+    {.key = "beta2",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(beta2),
+     .min = 0,
+     .max = 1,
+     .doc = "adam; 0.999"},
+    {.key = "alpha",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(alpha),
+     .min = 0,
+     .max = 1,
+     .doc = "rmsprop; 0.99"},
+    {.key = "eps",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(eps),
+     .min = 1e-30,
+     .max = 1,
+     .doc = "1e-8"},
+    {.key = "weight_decay",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(weight_decay),
+     .min = -1,
+     .max = 1e6,
+     .doc = "0; adamw 0.01; negative: none"},
+    {.key = "clip_norm",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(clip_norm),
+     .min = 0,
+     .max = 1e15,
+     .doc = "limit of the global gradient norm; 0 is off"},
+    {.key = "schedule",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = OPTIM(schedule),
+     .choices = schedule_names,
+     .doc = "of the rate; constant"},
+    {.key = "warmup_steps",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(warmup_steps),
+     .min = 0,
+     .max = 1e15,
+     .doc = "linear from 0; 0"},
+    {.key = "step_epochs",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(step_epochs),
+     .min = 0,
+     .max = 1e9,
+     .doc = "step schedule: epochs between steps; 30"},
+    {.key = "gamma",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(gamma),
+     .min = 0,
+     .max = 1e6,
+     .doc = "step schedule: factor of a step; 0.1"},
+    {.key = "min_rate",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = OPTIM(min_rate),
+     .min = 0,
+     .max = 1e6,
+     .doc = "cosine schedule: where it ends; 0"},
+};
+
+#define COUNT_OF(array_) (sizeof(array_) / sizeof((array_)[0]))
+
+/* Built-in recipes are the embedded files "recipe/NAME". */
+static const char builtin_prefix[] = "recipe/";
+
+/* --- loading ------------------------------------------------------------------------------------
+ */
+
+static soma_status read_optimizer(soma_recipe *recipe, const soma__value *value, soma_error *err)
+{
+    if (!value || value->kind == SOMA__NULL)
+        return SOMA_OK;
+    soma_optimizer_options *options = &recipe->options.optimizer;
+    if (value->kind != SOMA__STRING)
+        return soma__fields_read(optimizer_fields, COUNT_OF(optimizer_fields), options,
+                                 &recipe->tree, value, "train.optimizer", err);
+    /* The short form, `optimizer: adam`, means {kind: adam}. */
+    soma__value *map = soma__value_new(&recipe->tree, SOMA__MAP);
+    soma__value *kind = soma__value_string(&recipe->tree, value->text);
+    if (!map || !kind || !soma__value_set(&recipe->tree, map, "kind", kind))
+        return soma__fail(err, SOMA_MEMORY, "no memory for the recipe");
+    map->line = kind->line = value->line;
+    return soma__fields_read(optimizer_fields, COUNT_OF(optimizer_fields), options, &recipe->tree,
+                             map, "train.optimizer", err);
+}
+
+static soma_status read_train(soma_recipe *recipe, soma_error *err)
+{
+    train_section section = {0};
+    if (recipe->top.train)
+        SOMA__TRY(soma__fields_read(train_fields, COUNT_OF(train_fields), &section, &recipe->tree,
+                                    recipe->top.train, "train", err));
+    SOMA__TRY(read_optimizer(recipe, section.optimizer, err));
+    soma_train_options *o = &recipe->options;
+    o->epochs = section.epochs;
+    o->batch = section.batch;
+    o->patience = section.patience;
+    o->min_delta = section.min_delta;
+    o->keep_last = section.keep_last;
+    o->no_shuffle = section.no_shuffle;
+    o->checkpoint_steps = section.checkpoint_steps;
+    o->loader_threads = (int)section.loader_threads;
+    return SOMA_OK;
+}
+
+static soma_status read_sections(soma_recipe *recipe, soma_error *err)
+{
+    const soma__tree *tree = &recipe->tree;
+    if (!tree->root || tree->root->kind != SOMA__MAP)
+        return soma__fail(err, SOMA_INVALID, "%s: a recipe is a map with data, model and train",
+                          tree->source);
+    recipe->top.seed = 1;
+    SOMA__TRY(soma__fields_read(top_fields, COUNT_OF(top_fields), &recipe->top, tree, tree->root,
+                                "recipe", err));
+    recipe->data.test = 0.2;
+    SOMA__TRY(soma__fields_read(data_fields, COUNT_OF(data_fields), &recipe->data, tree,
+                                recipe->top.data, "data", err));
+    SOMA__TRY(read_train(recipe, err));
+    soma_recipe_set_seed(recipe, (uint64_t)recipe->top.seed);
+    return SOMA_OK;
+}
+
+/* "a/b/name.yaml" -> "name" */
+static char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *start = slash ? slash + 1 : path;
+    const char *dot = strrchr(start, '.');
+    return soma__strndup(start, dot && dot != start ? (size_t)(dot - start) : strlen(start));
+}
+
+/* A built-in recipe, or else a file: a folder of runs that is called like a recipe (or a file, then
+ * "./name" means it) does not get into the way. */
+static soma_status read_tree(soma_recipe *recipe, const char *path, soma_error *err)
+{
+    char file[128];
+    const void *text;
+    size_t size;
+    int length = snprintf(file, sizeof file, "%s%s", builtin_prefix, path);
+    if (length > 0 && (size_t)length < sizeof file && soma__embedded_find(file, &text, &size)) {
+        snprintf(file, sizeof file, "%.100s.yaml", path);
+        return soma__yaml_parse(&recipe->tree, text, size, file, err);
+    }
+    if (soma__file_exists(path))
+        return soma__yaml_read(&recipe->tree, path, err);
+    const char *names[64];
+    size_t count = 0;
+    while (count < COUNT_OF(names) && (names[count] = soma_recipe_builtin((int)count)) != NULL)
+        count++;
+    const char *near = soma__nearest(path, names, count);
+    return soma__fail(err, SOMA_NOT_FOUND,
+                      "there is no recipe file and no built-in recipe '%s'%s%s%s; `soma train "
+                      "--list` lists them",
+                      path, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+soma_status soma_recipe_load(soma_recipe **out, const char *path, const char *const *overrides,
+                             int override_count, const char *folder, soma_error *err)
+{
+    *out = NULL;
+    soma_recipe *recipe = soma__calloc(1, sizeof *recipe);
+    if (!recipe)
+        return soma__fail(err, SOMA_MEMORY, "no memory for the recipe");
+    soma_status status = read_tree(recipe, path, err);
+    for (int i = 0; i < override_count && status == SOMA_OK; i++)
+        status = soma__value_override(&recipe->tree, overrides[i], err);
+    if (status == SOMA_OK)
+        status = read_sections(recipe, err);
+    if (status == SOMA_OK) {
+        recipe->name = recipe->top.name ? soma__strdup(recipe->top.name) : name_of(path);
+        recipe->folder = folder ? soma__strdup(folder) : NULL;
+        if (!recipe->name || (folder && !recipe->folder))
+            status = soma__fail(err, SOMA_MEMORY, "no memory for the recipe");
+    }
+    if (status != SOMA_OK) {
+        soma_recipe_destroy(recipe);
+        return status;
+    }
+    *out = recipe;
+    return SOMA_OK;
+}
+
+void soma_recipe_destroy(soma_recipe *recipe)
+{
+    if (!recipe)
+        return;
+    soma__tree_clear(&recipe->tree);
+    soma__free(recipe->name);
+    soma__free(recipe->folder);
+    soma__free(recipe);
+}
+
+const char *soma_recipe_name(const soma_recipe *recipe)
+{
+    return recipe->name;
+}
+const char *soma_recipe_description(const soma_recipe *recipe)
+{
+    return recipe->top.description ? recipe->top.description : "";
+}
+uint64_t soma_recipe_seed(const soma_recipe *recipe)
+{
+    return recipe->seed;
+}
+const soma_train_options *soma_recipe_options(const soma_recipe *recipe)
+{
+    return &recipe->options;
+}
+
+void soma_recipe_set_seed(soma_recipe *recipe, uint64_t seed)
+{
+    recipe->seed = seed;
+    recipe->options.seed = seed;
+}
+
+const char *soma_recipe_builtin(int index)
+{
+    const char *name;
+    for (size_t i = 0; index >= 0 && (name = soma__embedded_name(i)) != NULL; i++)
+        if (strncmp(name, builtin_prefix, sizeof builtin_prefix - 1) == 0 && index-- == 0)
+            return name + sizeof builtin_prefix - 1;
+    return NULL;
+}
+
+/* --- data ---------------------------------------------------------------------------------------
+ */
+
+static soma_status missing_key(const soma_recipe *recipe, const char *key, soma_error *err)
+{
+    return soma__value_fail(&recipe->tree, recipe->top.data, err, "data: source %s needs '%s'",
+                            recipe->data.source, key);
+}
+
+/* Files without a test part of their own give one by a fixed draw. */
+static soma_status split_test(const soma_recipe *recipe, soma_data *out, soma_error *err)
+{
+    if (recipe->data.test <= 0 || out->test)
+        return SOMA_OK;
+    soma_dataset *all = out->train;
+    soma_status status =
+        soma_dataset_split(&out->train, &out->test, all, recipe->data.test, recipe->seed, err);
+    soma_dataset_release(all);
+    if (status != SOMA_OK)
+        return soma__fail_within(err, status, "%s: data.test", recipe->tree.source);
+    return SOMA_OK;
+}
+
+static soma_status open_data(const soma_recipe *recipe, soma_data *out, soma_error *err)
+{
+    const data_section *d = &recipe->data;
+    bool csv = strcmp(d->source, "csv") == 0, idx = strcmp(d->source, "idx") == 0;
+    if (!csv && !idx)
+        return soma_data_open(out, d->source, recipe->folder, err);
+    if (csv) {
+        if (!d->path)
+            return missing_key(recipe, "path", err);
+        SOMA__TRY(soma_dataset_open_csv(&out->train, d->path, d->label,
+                                        recipe->top.task != SOMA_TASK_CLASSIFY, err));
+        return split_test(recipe, out, err);
+    }
+    if (!d->images || !d->labels)
+        return missing_key(recipe, d->images ? "labels" : "images", err);
+    SOMA__TRY(soma_dataset_open_idx(&out->train, d->images, d->labels, err));
+    if (d->test_images && d->test_labels)
+        SOMA__TRY(soma_dataset_open_idx(&out->test, d->test_images, d->test_labels, err));
+    return split_test(recipe, out, err);
+}
+
+soma_status soma_recipe_data(const soma_recipe *recipe, soma_data *out, soma_error *err)
+{
+    *out = (soma_data){0};
+    soma_status status = open_data(recipe, out, err);
+    if (status == SOMA_OK && recipe->data.validation > 0) {
+        soma_dataset *all = out->train;
+        status = soma_dataset_split(&out->train, &out->validation, all, recipe->data.validation,
+                                    recipe->seed, err);
+        soma_dataset_release(all);
+        if (status != SOMA_OK)
+            soma__fail_within(err, status, "%s: data.validation", recipe->tree.source);
+    }
+    if (status != SOMA_OK)
+        soma_data_clear(out);
+    return status;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+soma_status soma_dataset_open(soma_dataset **out, const char *what, const char *folder,
+                              const char *label, bool regress, soma_error *err)
+{
+    *out = NULL;
+    const char *comma = strchr(what, ',');
+    if (comma) {
+        char *images = soma__strndup(what, (size_t)(comma - what));
+        soma_status status = images ? soma_dataset_open_idx(out, images, comma + 1, err)
+                                    : soma__fail(err, SOMA_MEMORY, "no memory for a path");
+        soma__free(images);
+        return status;
+    }
+    if (ends_with(what, ".csv") || ends_with(what, ".csv.gz"))
+        return soma_dataset_open_csv(out, what, label, regress, err);
+    soma_data data;
+    SOMA__TRY(soma_data_open(&data, what, folder, err));
+    *out = soma_dataset_retain(data.test ? data.test : data.train);
+    soma_data_clear(&data);
+    return SOMA_OK;
+}
+
+/* --- model --------------------------------------------------------------------------------------
+ */
+
+static soma_status set_classes(soma_model *model, const soma_dataset *dataset, soma_error *err)
+{
+    int count = soma_dataset_class_count(dataset);
+    if (count < 1 || !soma_dataset_class(dataset, 0) || count != soma_model_class_count(model))
+        return SOMA_OK;
+    const char **names = soma__calloc((size_t)count, sizeof *names);
+    if (!names)
+        return soma__fail(err, SOMA_MEMORY, "no memory for class names");
+    for (int i = 0; i < count; i++)
+        names[i] = soma_dataset_class(dataset, i);
+    soma_status status = soma_model_set_classes(model, names, count, err);
+    soma__free(names);
+    return status;
+}
+
+static soma_status prepare(const soma_recipe *recipe, soma_model *model, const soma_data *data,
+                           soma_error *err)
+{
+    soma_scaling kind = (soma_scaling)recipe->data.scale;
+    if (kind != SOMA_SCALE_NONE) {
+        soma_tensor *shift, *scale;
+        SOMA__TRY(soma_scaling_fit(&shift, &scale, data->train, kind, err));
+        soma_status status = soma_model_set_scaling(model, shift, scale, err);
+        soma_tensor_release(shift);
+        soma_tensor_release(scale);
+        SOMA__TRY(status);
+    }
+    return set_classes(model, data->train, err);
+}
+
+soma_status soma_recipe_model(const soma_recipe *recipe, soma_context *context,
+                              const soma_data *data, soma_model **out, soma_error *err)
+{
+    *out = NULL;
+    soma_layer *layer;
+    SOMA__TRY(soma__layer_from_value(&layer, &recipe->tree, recipe->top.model, "model", err));
+    soma_model_options options = {.input = *soma_dataset_x_shape(data->train),
+                                  .input_dtype = soma_dataset_x_dtype(data->train),
+                                  .task = (soma_task)recipe->top.task,
+                                  .seed = recipe->seed};
+    int line = 0;
+    soma_status status = soma__model_create(out, context, layer, &options, NULL, NULL, &line, err);
+    if (status != SOMA_OK)
+        return soma__fail_within(err, status, "%s:%d", recipe->tree.source,
+                                 line ? line : recipe->top.model->line);
+    status = prepare(recipe, *out, data, err);
+    if (status != SOMA_OK) {
+        soma_model_destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,285 @@
+/* step.c: one batch as a graph, compiled. */
+#include "train/step.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "data/dataset.h"
+
+/* --- does the data fit the model? ----------------------------------------------------------------
+ */
+
+/* Data may be u8 where the model takes f32 (a cast comes first), not the other way around. */
+static bool dtype_fits(soma_dtype data, soma_dtype model)
+{
+    return data == model || model == SOMA_F32;
+}
+
+static soma_dtype input_dtype(const soma_model *model)
+{
+    soma_dtype dtype = soma_model_get_options(model)->input_dtype;
+    return dtype ? dtype : SOMA_F32;
+}
+
+static soma_status wrong_label(int64_t sample, int64_t label, int classes, soma_error *err)
+{
+    return soma__fail(err, SOMA_INVALID,
+                      "sample %lld: label %lld, but the model has %d classes (labels 0 to %d)",
+                      (long long)sample, (long long)label, classes, classes - 1);
+}
+
+soma_status soma__labels_fit(const soma_model *model, const soma_dataset *dataset, const void *y,
+                             int64_t count, soma_error *err)
+{
+    if (!dataset->labels || soma_model_get_options(model)->task != SOMA_TASK_CLASSIFY)
+        return SOMA_OK;
+    int classes = soma_model_class_count(model);
+    const int64_t *label = y;
+    for (int64_t i = 0; i < count; i++)
+        if (label[i] < 0 || label[i] >= classes)
+            return wrong_label(i, label[i], classes, err);
+    return SOMA_OK;
+}
+
+static soma_status labels_fit(const soma_model *model, const soma_dataset *dataset,
+                              const char *part, soma_error *err)
+{
+    int classes = soma_model_class_count(model);
+    if (!dataset->labels)
+        return soma__fail(err, SOMA_DTYPE,
+                          "%s: a classifier needs one i64 label per sample, the data has %s", part,
+                          soma_dtype_text(dataset->y_dtype));
+    for (int64_t i = 0; i < dataset->count; i++) {
+        int64_t label = soma__dataset_label(dataset, i);
+        if (label >= classes)
+            return soma__fail_within(err, wrong_label(i, label, classes, err), "%s", part);
+    }
+    int known = soma_dataset_class_count(dataset);
+    if (soma_dataset_class(dataset, 0) && known != classes)
+        return soma__fail(err, SOMA_SHAPE,
+                          "%s: the data has %d classes, the model %d outputs: make the last layer "
+                          "%d units",
+                          part, known, classes, known);
+    return SOMA_OK;
+}
+
+soma_status soma__data_fits(const soma_model *model, const soma_dataset *dataset, const char *part,
+                            soma_error *err)
+{
+    const soma_model_options *options = soma_model_get_options(model);
+    if (!soma_shape_equal(&dataset->x_shape, &options->input)) {
+        char have[SOMA_SHAPE_TEXT_SIZE], want[SOMA_SHAPE_TEXT_SIZE];
+        return soma__fail(err, SOMA_SHAPE, "%s: samples are %s, the model takes %s", part,
+                          soma_shape_text(&dataset->x_shape, have, sizeof have),
+                          soma_shape_text(&options->input, want, sizeof want));
+    }
+    if (!dtype_fits(dataset->x_dtype, input_dtype(model)))
+        return soma__fail(err, SOMA_DTYPE, "%s: samples are %s, the model takes %s", part,
+                          soma_dtype_text(dataset->x_dtype), soma_dtype_text(input_dtype(model)));
+    return options->task == SOMA_TASK_CLASSIFY ? labels_fit(model, dataset, part, err) : SOMA_OK;
+}
+
+/* --- the graph ----------------------------------------------------------------------------------
+ */
+
+static soma_shape batched(const soma_shape *sample, int64_t batch)
+{
+    soma_shape shape = {.ndim = sample->ndim + 1};
+    shape.dim[0] = batch;
+    memcpy(shape.dim + 1, sample->dim, (size_t)sample->ndim * sizeof shape.dim[0]);
+    return shape;
+}
+
+/* Losses of other tasks than classification: [B,…] -> [B], the mean over a sample's outputs. */
+static soma_var per_sample(soma_var loss)
+{
+    soma_shape shape = soma_var_shape(loss);
+    return shape.ndim > 1 ? soma_mean(soma_flatten(loss, 1), .axes = {1}, .count = 1) : loss;
+}
+
+/* Targets in the dtype and shape of the model's output. */
+static soma_var targets_like(soma_var y, soma_var out)
+{
+    y = soma_cast(y, soma_var_dtype(out));
+    return soma_reshape(y, soma_var_shape(out));
+}
+
+/* *loss: [B]; *correct: a scalar; *classes: predicted classes, or a failed var. */
+static void build_loss(const soma_model *model, soma_var out, soma_var y, soma_var *loss,
+                       soma_var *correct, soma_var *classes)
+{
+    *classes = (soma_var){out.graph, -1};
+    soma_scope_begin(out.graph, "loss");
+    switch (soma_model_get_options(model)->task) {
+    case SOMA_TASK_CLASSIFY:
+        *loss = soma_cross_entropy(out, y);
+        *classes = soma_argmax(out, -1);
+        *correct = soma_sum(soma_cast(soma_equal(*classes, y), SOMA_F32));
+        break;
+    case SOMA_TASK_BINARY: {
+        soma_var t = targets_like(y, out);
+        *loss = per_sample(soma_bce_logits(out, t));
+        soma_var zero = soma_scalar(out.graph, SOMA_F32, 0);
+        soma_var half = soma_scalar(out.graph, SOMA_F32, 0.5);
+        soma_var hit = soma_equal(soma_greater(out, zero), soma_greater(t, half));
+        *correct = soma_sum(per_sample(soma_cast(hit, SOMA_F32)));
+        break;
+    }
+    case SOMA_TASK_REGRESS:
+        *loss = per_sample(soma_squared_error(out, targets_like(y, out)));
+        *correct = soma_scalar(out.graph, SOMA_F32, 0);
+        break;
+    }
+    soma_scope_end(out.graph);
+}
+
+/* Everything that is built for one step, so that it is freed in one place. */
+typedef struct builder {
+    soma_graph *graph;
+    soma_var *parameters, *gradients;
+    soma_update *updates;
+    int trainable, update_count, update_capacity;
+} builder;
+
+static void builder_free(builder *b)
+{
+    soma__free(b->parameters);
+    soma__free(b->gradients);
+    soma__free(b->updates);
+    soma_graph_destroy(b->graph);
+}
+
+static soma_status builder_create(builder *b, soma_model *model, const soma_optimizer *optimizer,
+                                  soma_error *err)
+{
+    int count = soma_model_parameter_count(model);
+    size_t room = (size_t)count + 1;
+    b->update_capacity = count + (optimizer ? soma_optimizer_update_count(optimizer) : 0);
+    b->parameters = soma__calloc(room, sizeof *b->parameters);
+    b->gradients = soma__calloc(room, sizeof *b->gradients);
+    b->updates = soma__calloc((size_t)b->update_capacity + 1, sizeof *b->updates);
+    if (!b->parameters || !b->gradients || !b->updates)
+        return soma__fail(err, SOMA_MEMORY, "no memory for the training graph");
+    return soma_graph_create(&b->graph, err);
+}
+
+/* Gradients of the mean loss, clipping and updates; nothing changes when the loss is not finite. */
+static void build_update(builder *b, soma_model *model, soma_optimizer *optimizer, soma_var loss,
+                         soma_var hyper, soma_var *norm)
+{
+    for (int i = 0; i < soma_model_parameter_count(model); i++)
+        if (soma_model_parameter(model, i)->trainable)
+            b->parameters[b->trainable++] = soma_model_variable(model, b->graph, i);
+    soma_var mean = soma_mean(loss);
+    soma_gradients(mean, b->parameters, b->trainable, b->gradients);
+    soma_var guard = soma_isfinite(mean);
+    /* Running statistics are guarded like the weights. */
+    for (int i = 0; i < b->update_count; i++)
+        b->updates[i].value = soma_where(guard, b->updates[i].value, b->updates[i].variable);
+    soma_scope_begin(b->graph, "optimizer");
+    soma_optimizer_apply(optimizer, b->parameters, b->gradients, hyper, guard, norm, b->updates,
+                         &b->update_count);
+    soma_scope_end(b->graph);
+}
+
+static soma_status build(soma__step *step, builder *b, soma_model *model, const soma_dataset *like,
+                         soma_optimizer *optimizer, soma_error *err)
+{
+    soma_graph *graph = b->graph;
+    soma_var key = {0}, hyper = {0};
+    soma_var x = soma_input(graph, "x", like->x_dtype, batched(&like->x_shape, step->batch));
+    soma_var y = soma_input(graph, "y", like->y_dtype, batched(&like->y_shape, step->batch));
+    if (optimizer) {
+        key = soma_input(graph, "key", SOMA_I64, SOMA_SHAPE(2));
+        hyper = soma_input(graph, "hyper", SOMA_F32, SOMA_SHAPE(4));
+    }
+    if (like->x_dtype != input_dtype(model))
+        x = soma_cast(x, input_dtype(model));
+    soma_var out = soma_model_apply(model, graph, x, optimizer ? SOMA_TRAIN : SOMA_EVALUATE, key,
+                                    b->updates, b->update_capacity, &b->update_count);
+    soma_var loss, correct, classes, outputs[3];
+    build_loss(model, out, y, &loss, &correct, &classes);
+    int count = 2;
+    outputs[0] = soma_sum(loss);
+    outputs[1] = correct;
+    if (optimizer) {
+        soma_var norm = {0};
+        build_update(b, model, optimizer, loss, hyper, &norm);
+        step->has_norm = soma_var_ok(norm);
+        if (step->has_norm)
+            outputs[count++] = norm;
+    } else if (soma_var_ok(classes)) {
+        outputs[count++] = classes;
+    }
+    return soma_plan_create(&step->plan, soma_model_context(model), outputs, count, b->updates,
+                            b->update_count, err);
+}
+
+soma_status soma__step_create(soma__step *out, soma_model *model, const soma_dataset *like,
+                              int64_t batch, soma_optimizer *optimizer, soma_error *err)
+{
+    *out = (soma__step){.batch = batch};
+    builder b = {0};
+    soma_status status = builder_create(&b, model, optimizer, err);
+    if (status == SOMA_OK)
+        status = build(out, &b, model, like, optimizer, err);
+    builder_free(&b);
+    if (status == SOMA_OK)
+        status = soma_session_create(&out->session, out->plan, err);
+    if (status != SOMA_OK)
+        soma__step_destroy(out);
+    return status;
+}
+
+void soma__step_destroy(soma__step *step)
+{
+    soma_session_destroy(step->session);
+    soma_plan_release(step->plan);
+    *step = (soma__step){0};
+}
+
+/* A model without dropout has no "key" in its plan, one without a use of x no "x": the plan keeps
+ * only what is needed, and feeding what it does not need is not a fault here. */
+static soma_status feed(soma_session *session, const char *name, soma_dtype dtype, soma_shape shape,
+                        const void *data, soma_error *err)
+{
+    soma_error inner = {0};
+    soma_status status = soma_session_set(session, name, dtype, &shape, data, &inner);
+    if (status == SOMA_NOT_FOUND)
+        return SOMA_OK;
+    return status == SOMA_OK ? SOMA_OK : soma__fail(err, status, "%s", inner.message);
+}
+
+soma_status soma__step_feed(soma__step *step, const soma_model *model, const soma_dataset *like,
+                            const void *x, const void *y, const float *hyper, const int64_t *key,
+                            soma_error *err)
+{
+    soma_session *s = step->session;
+    SOMA__TRY(soma__labels_fit(model, like, y, step->batch, err));
+    SOMA__TRY(feed(s, "x", like->x_dtype, batched(&like->x_shape, step->batch), x, err));
+    SOMA__TRY(feed(s, "y", like->y_dtype, batched(&like->y_shape, step->batch), y, err));
+    if (hyper)
+        SOMA__TRY(feed(s, "hyper", SOMA_F32, SOMA_SHAPE(4), hyper, err));
+    if (key)
+        SOMA__TRY(feed(s, "key", SOMA_I64, SOMA_SHAPE(2), key, err));
+    return SOMA_OK;
+}
+
+/* --- metrics ------------------------------------------------------------------------------------
+ */
+
+void soma__meter_add(soma__meter *meter, const soma__step *step)
+{
+    meter->loss += soma_tensor_get(soma_session_output(step->session, 0), 0);
+    meter->correct += soma_tensor_get(soma_session_output(step->session, 1), 0);
+    meter->samples += step->batch;
+}
+
+soma_metrics soma__meter_read(const soma__meter *meter, const soma_model *model)
+{
+    double n = (double)meter->samples;
+    bool has_accuracy = soma_model_get_options(model)->task != SOMA_TASK_REGRESS;
+    return (soma_metrics){.loss = meter->samples ? meter->loss / n : NAN,
+                          .accuracy = meter->samples && has_accuracy ? meter->correct / n : NAN,
+                          .samples = meter->samples};
+}

@@ -1,0 +1,413 @@
+/* train.c: the loop.
+ *
+ *   for each epoch                        loader threads fill batches meanwhile
+ *     for each batch
+ *       feed, run the step's plan         forward, backward, clip, update in one plan
+ *       look at the loss, tell the callback, save when due
+ *     validate, remember the best, save, maybe stop early
+ *   at the end: the best weights, unless the last ones were asked for
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "data/dataset.h"
+#include "train/train.h"
+
+/* --- setting up ---------------------------------------------------------------------------------
+ */
+
+static soma_status check_options(const soma_train_options *o, const soma_data *data,
+                                 soma_error *err)
+{
+    if (o->epochs < 0 || o->batch < 0 || o->patience < 0 || o->checkpoint_steps < 0 ||
+        o->loader_threads < 0 || !(o->min_delta >= 0))
+        return soma__fail(err, SOMA_INVALID,
+                          "training: epochs, batch, patience, checkpoint_steps, loader_threads and "
+                          "min_delta cannot be negative");
+    if (o->patience && !data->validation)
+        return soma__fail(err, SOMA_INVALID,
+                          "training: early stopping (patience %lld) needs a validation part",
+                          (long long)o->patience);
+    if (o->resume && !o->folder)
+        return soma__fail(err, SOMA_INVALID, "training: to resume, give the run's folder");
+    return SOMA_OK;
+}
+
+static soma_status make_paths(soma__run *run, soma_error *err)
+{
+    const char *folder = run->options.folder;
+    if (!folder)
+        return SOMA_OK;
+    SOMA__TRY(soma__make_folder(folder, err));
+    SOMA__TRY(soma__path_join(&run->best_path, folder, SOMA__BEST_FILE, err));
+    SOMA__TRY(soma__path_join(&run->checkpoint_path, folder, SOMA__CHECKPOINT_FILE, err));
+    return soma__path_join(&run->history_path, folder, SOMA__HISTORY_FILE, err);
+}
+
+static soma_status make_optimizer(soma__run *run, soma_error *err)
+{
+    int count = soma_model_parameter_count(run->model), used = 0;
+    const char **names = soma__calloc((size_t)count + 1, sizeof *names);
+    soma_tensor **tensors = soma__calloc((size_t)count + 1, sizeof *tensors);
+    soma_status status = SOMA_OK;
+    if (!names || !tensors)
+        status = soma__fail(err, SOMA_MEMORY, "no memory for the optimizer");
+    for (int i = 0; i < count && status == SOMA_OK; i++) {
+        const soma_parameter *p = soma_model_parameter(run->model, i);
+        if (p->trainable) {
+            names[used] = p->name;
+            tensors[used++] = p->tensor;
+        }
+    }
+    if (status == SOMA_OK && !used)
+        status = soma__fail(err, SOMA_INVALID,
+                            "training: the model has no trainable parameter (all are frozen?)");
+    if (status == SOMA_OK)
+        status = soma_optimizer_create(&run->optimizer, &run->options.optimizer, names, tensors,
+                                       used, err);
+    soma__free(names);
+    soma__free(tensors);
+    return status;
+}
+
+static soma_status make_best(soma__run *run, soma_error *err)
+{
+    if (!run->data->validation)
+        return SOMA_OK;
+    int count = soma_model_parameter_count(run->model);
+    run->best = soma__calloc((size_t)count + 1, sizeof *run->best);
+    if (!run->best)
+        return soma__fail(err, SOMA_MEMORY, "no memory for the best weights");
+    for (int i = 0; i < count; i++) {
+        const soma_tensor *t = soma_model_parameter(run->model, i)->tensor;
+        SOMA__TRY(
+            soma_tensor_create(&run->best[i], soma_tensor_dtype(t), *soma_tensor_shape(t), err));
+    }
+    return SOMA_OK;
+}
+
+static soma_status make_steps(soma__run *run, soma_error *err)
+{
+    soma_dataset *train = run->data->train;
+    int64_t batch = run->options.batch;
+    soma_loader_options loader = {.batch = batch,
+                                  .shuffle = !run->options.no_shuffle,
+                                  .seed = run->options.seed,
+                                  .threads = run->options.loader_threads};
+    SOMA__TRY(soma_loader_create(&run->loader, train, &loader, err));
+    run->steps_per_epoch = soma_loader_batches(run->loader);
+    SOMA__TRY(soma__step_create(&run->full, run->model, train, batch, run->optimizer, err));
+    if (train->count % batch)
+        SOMA__TRY(soma__step_create(&run->rest, run->model, train, train->count % batch,
+                                    run->optimizer, err));
+    if (run->data->validation)
+        SOMA__TRY(
+            soma__evaluator_create(&run->evaluator, run->model, run->data->validation, 0, err));
+    return SOMA_OK;
+}
+
+static soma_status run_open(soma__run *run, soma_model *model, const soma_data *data,
+                            const soma_train_options *options, soma_error *err)
+{
+    *run = (soma__run){.model = model,
+                       .data = data,
+                       .options = options ? *options : (soma_train_options){0},
+                       .progress = {.best = -1},
+                       .history = {.best = -1}};
+    if (!model || !data || !data->train)
+        return soma__fail(err, SOMA_INVALID, "training needs a model and a training part");
+    SOMA__TRY(check_options(&run->options, data, err));
+    run->options.epochs = run->options.epochs ? run->options.epochs : 10;
+    run->options.batch = run->options.batch ? run->options.batch : 32;
+    SOMA__TRY(soma__data_fits(model, data->train, "training data", err));
+    if (data->validation)
+        SOMA__TRY(soma__data_fits(model, data->validation, "validation data", err));
+    SOMA__TRY(make_optimizer(run, err));
+    SOMA__TRY(make_best(run, err));
+    return make_steps(run, err);
+}
+
+static void run_close(soma__run *run)
+{
+    soma_loader_destroy(run->loader);
+    soma__step_destroy(&run->full);
+    soma__step_destroy(&run->rest);
+    soma__evaluator_destroy(&run->evaluator);
+    for (int i = 0; run->best && i < soma_model_parameter_count(run->model); i++)
+        soma_tensor_release(run->best[i]);
+    soma__free(run->best);
+    soma_optimizer_destroy(run->optimizer);
+    soma__free(run->best_path);
+    soma__free(run->checkpoint_path);
+    soma__free(run->history_path);
+    soma_history_clear(&run->history);
+}
+
+/* --- events -------------------------------------------------------------------------------------
+ */
+
+/* False: the callback wants to stop. */
+static bool tell(soma__run *run, soma_event_kind kind, const char *message)
+{
+    if (!run->options.callback)
+        return true;
+    const soma__progress *p = &run->progress;
+    bool after_epoch = kind == SOMA_EVENT_EPOCH || kind == SOMA_EVENT_DONE;
+    double seconds = soma__seconds() - run->epoch_start;
+    soma_event event = {
+        .kind = kind,
+        .epoch = after_epoch ? p->epoch : p->epoch + 1,
+        .epochs = run->options.epochs,
+        .step = p->step,
+        .steps_per_epoch = run->steps_per_epoch,
+        .total_steps = p->steps,
+        .train = soma__meter_read(&p->meter, run->model),
+        .rate =
+            soma_optimizer_rate(run->optimizer, p->steps > 0 ? p->steps - 1 : 0,
+                                run->steps_per_epoch, run->options.epochs * run->steps_per_epoch),
+        .gradient_norm = NAN,
+        .seconds = seconds,
+        .samples_per_second = seconds > 0 ? (double)p->meter.samples / seconds : 0,
+        .message = message,
+    };
+    if (kind == SOMA_EVENT_STEP && run->full.has_norm)
+        event.gradient_norm = soma_tensor_get(soma_session_output(run->full.session, 2), 0);
+    if (after_epoch && run->history.count) {
+        const soma_epoch *last = &run->history.epochs[run->history.count - 1];
+        event.train = last->train;
+        event.validation = last->validation;
+        event.best = last->best;
+        event.step = run->steps_per_epoch;
+    }
+    return run->options.callback(run->options.user, &event);
+}
+
+/* A k-class network that has learnt nothing guesses with loss ln k. Far from it, something is
+ * wrong: inputs that are not scaled, a softmax too many, a bad initialiser. */
+static void look_at_first_loss(soma__run *run, double loss)
+{
+    int classes = soma_model_class_count(run->model);
+    if (soma_model_get_options(run->model)->task != SOMA_TASK_CLASSIFY || classes < 2)
+        return;
+    double expected = log(classes);
+    if (fabs(loss - expected) <= fmax(1.0, 0.5 * expected))
+        return;
+    char message[SOMA_ERROR_MESSAGE_SIZE];
+    snprintf(message, sizeof message,
+             "the first loss is %.3g; a %d-class network that knows nothing has ln %d = %.3g: are "
+             "the inputs scaled, the initialiser right, and is there no softmax before the loss?",
+             loss, classes, classes, expected);
+    tell(run, SOMA_EVENT_WARNING, message);
+}
+
+/* --- the best -----------------------------------------------------------------------------------
+ */
+
+static void copy_weights(const soma__run *run, bool to_best)
+{
+    for (int i = 0; i < soma_model_parameter_count(run->model); i++) {
+        soma_tensor *live = soma_model_parameter(run->model, i)->tensor;
+        soma_tensor *from = to_best ? live : run->best[i], *to = to_best ? run->best[i] : live;
+        memcpy(soma_tensor_data(to), soma_tensor_const_data(from), soma_tensor_bytes(to));
+    }
+}
+
+/* Validates and judges the epoch that has just ended. */
+static soma_status end_epoch(soma__run *run, soma_error *err)
+{
+    soma__progress *p = &run->progress;
+    soma_epoch epoch = {.epoch = p->epoch + 1,
+                        .train = soma__meter_read(&p->meter, run->model),
+                        .rate =
+                            soma_optimizer_rate(run->optimizer, p->steps - 1, run->steps_per_epoch,
+                                                run->options.epochs * run->steps_per_epoch)};
+    if (run->evaluator.loader) {
+        SOMA__TRY(soma__evaluator_run(&run->evaluator, &epoch.validation, NULL, NULL, err));
+        epoch.best = p->best < 0 || epoch.validation.loss < p->best_loss - run->options.min_delta;
+    }
+    epoch.seconds = soma__seconds() - run->epoch_start;
+    SOMA__TRY(soma__history_add(run, &epoch, err));
+    if (epoch.best) {
+        p->best = run->history.count - 1;
+        p->best_loss = epoch.validation.loss;
+        p->waiting = 0;
+        copy_weights(run, true);
+    } else {
+        p->waiting++;
+    }
+    p->epoch++;
+    p->step = 0;
+    p->finished = run->options.patience && p->waiting >= run->options.patience;
+    return SOMA_OK;
+}
+
+static soma_status save_epoch(soma__run *run, soma_error *err)
+{
+    /* The best file first: were the run cut off between the two, the checkpoint is older and the
+     * same epoch comes again with the same bits. */
+    if (run->best_path && run->progress.best == run->history.count - 1)
+        SOMA__TRY(soma_model_save(run->model, run->best_path, err));
+    SOMA__TRY(soma__checkpoint_write(run, err));
+    return soma__history_write(run, err);
+}
+
+/* --- the loop -----------------------------------------------------------------------------------
+ */
+
+/* The loss is not finite: runs the same batch again, looking at every value. */
+static soma_status explain(const soma__run *run, soma__step *step, double loss, soma_error *err)
+{
+    soma_error inner = {0};
+    soma_status status = soma_session_check(step->session, &inner);
+    return soma__fail(
+        err, SOMA_NUMERIC,
+        "epoch %lld, step %lld: the loss became %s; %s; try a smaller learning rate, "
+        "clipping (clip_norm) or scaled inputs; the weights are those before this step",
+        (long long)run->progress.epoch + 1, (long long)run->progress.step + 1,
+        isnan(loss) ? "NaN" : "infinite",
+        status == SOMA_NUMERIC ? inner.message : "no single op could be blamed");
+}
+
+static soma_status one_step(soma__run *run, const void *x, const void *y, int64_t count,
+                            soma_error *err)
+{
+    soma__progress *p = &run->progress;
+    soma__step *step = count == run->full.batch ? &run->full : &run->rest;
+    float hyper[4];
+    int64_t key[2] = {(int64_t)run->options.seed, p->steps};
+    soma_optimizer_hyper(run->optimizer, p->steps, run->steps_per_epoch,
+                         run->options.epochs * run->steps_per_epoch, hyper);
+    SOMA__TRY(soma__step_feed(step, run->model, run->data->train, x, y, hyper, key, err));
+    SOMA__TRY(soma_session_run(step->session, err));
+    double loss = soma_tensor_get(soma_session_output(step->session, 0), 0);
+    if (!isfinite(loss))
+        return explain(run, step, loss, err);
+    if (p->steps == 0)
+        look_at_first_loss(run, loss / (double)count);
+    soma__meter_add(&p->meter, step);
+    p->step++;
+    p->steps++;
+    return SOMA_OK;
+}
+
+static bool asked_to_stop(const soma__run *run)
+{
+    return run->options.stop && *run->options.stop;
+}
+
+static soma_status stop_here(soma__run *run, soma_error *err)
+{
+    SOMA__TRY(soma__checkpoint_write(run, err));
+    SOMA__TRY(soma__history_write(run, err));
+    return soma__fail(err, SOMA_CANCELLED, "stopped in epoch %lld after step %lld of %lld%s%s",
+                      (long long)run->progress.epoch + 1, (long long)run->progress.step,
+                      (long long)run->steps_per_epoch,
+                      run->checkpoint_path ? "; saved, --resume goes on from " : "",
+                      run->checkpoint_path ? run->checkpoint_path : "");
+}
+
+static soma_status one_epoch(soma__run *run, soma_error *err)
+{
+    soma__progress *p = &run->progress;
+    run->epoch_start = soma__seconds();
+    if (p->step == 0)
+        p->meter = (soma__meter){0};
+    SOMA__TRY(soma_loader_start(run->loader, p->epoch, p->step, err));
+    while (p->step < run->steps_per_epoch) {
+        const void *x, *y;
+        int64_t count;
+        SOMA__TRY(soma_loader_next(run->loader, &x, &y, &count, err));
+        SOMA__TRY(one_step(run, x, y, count, err));
+        bool go_on = tell(run, SOMA_EVENT_STEP, NULL);
+        if (!go_on || asked_to_stop(run))
+            return stop_here(run, err);
+        if (run->options.checkpoint_steps && p->steps % run->options.checkpoint_steps == 0)
+            SOMA__TRY(soma__checkpoint_write(run, err));
+    }
+    SOMA__TRY(end_epoch(run, err));
+    SOMA__TRY(save_epoch(run, err));
+    if (!tell(run, SOMA_EVENT_EPOCH, NULL))
+        return stop_here(run, err);
+    return SOMA_OK;
+}
+
+static soma_status loop(soma__run *run, soma_error *err)
+{
+    bool found = false;
+    SOMA__TRY(make_paths(run, err));
+    if (run->options.resume)
+        SOMA__TRY(soma__checkpoint_read(run, &found, err));
+    run->epoch_start = soma__seconds();
+    if (!tell(run, SOMA_EVENT_START, NULL))
+        return stop_here(run, err);
+    while (run->progress.epoch < run->options.epochs && !run->progress.finished)
+        SOMA__TRY(one_epoch(run, err));
+    return SOMA_OK;
+}
+
+soma_status soma_train(soma_model *model, const soma_data *data, const soma_train_options *options,
+                       soma_history *history, soma_error *err)
+{
+    if (history)
+        *history = (soma_history){.best = -1};
+    double start = soma__seconds();
+    soma__run run;
+    soma_status status = run_open(&run, model, data, options, err);
+    if (status == SOMA_OK)
+        status = loop(&run, err);
+    if (status == SOMA_OK && run.progress.best >= 0 && !run.options.keep_last)
+        copy_weights(&run, false);
+    run.history.best = run.progress.best;
+    run.history.steps = run.progress.steps;
+    run.history.seconds = soma__seconds() - start;
+    run.history.stopped_early = run.progress.finished;
+    if (status == SOMA_OK)
+        tell(&run, SOMA_EVENT_DONE, NULL);
+    if (history) {
+        *history = run.history;
+        run.history = (soma_history){.best = -1};
+    }
+    run_close(&run);
+    return status;
+}
+
+/* --- what it will take --------------------------------------------------------------------------
+ */
+
+static size_t step_bytes(const soma__step *step)
+{
+    if (!step->plan)
+        return 0;
+    soma_plan_info info;
+    soma_plan_describe(step->plan, &info);
+    return info.arena_bytes;
+}
+
+soma_status soma_train_estimate(soma_model *model, const soma_data *data,
+                                const soma_train_options *options, soma_train_cost *out,
+                                soma_error *err)
+{
+    *out = (soma_train_cost){0};
+    soma__run run;
+    soma_status status = run_open(&run, model, data, options, err);
+    if (status == SOMA_OK) {
+        soma_plan_info info;
+        soma_plan_describe(run.full.plan, &info);
+        out->parameters = soma_model_size(model, false);
+        out->trainable = soma_model_size(model, true);
+        out->step_flops = info.flops;
+        out->step_bytes = info.bytes;
+        size_t prefetched =
+            4 * (size_t)run.options.batch * (data->train->x_bytes + data->train->y_bytes);
+        /* The best weights are a second copy of the parameters. */
+        out->bytes = info.variable_bytes + step_bytes(&run.full) + step_bytes(&run.rest) +
+                     step_bytes(&run.evaluator.full) + step_bytes(&run.evaluator.rest) +
+                     prefetched + soma__dataset_memory(data->train);
+        for (int i = 0; run.best && i < soma_model_parameter_count(model); i++)
+            out->bytes += soma_tensor_bytes(run.best[i]);
+    }
+    run_close(&run);
+    return status;
+}
