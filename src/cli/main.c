@@ -1,0 +1,113 @@
+/* main.c: the table of commands, and the way into them. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* clang-format off */
+const command cli_commands[] = {
+    {"train", "RECIPE [options]", "train a model by a recipe",
+     "RECIPE is a YAML file or the name of a built-in recipe (--list). The run's folder receives "
+     "model.safetensors, the best and the last state, history.jsonl and the curves as a picture. "
+     "SIGINT and SIGTERM finish the step, save and end; --resume goes on, to the same bits.",
+     "soma train digits-cnn\ttrains on the embedded digits\n"
+     "soma train mnist-mlp --data DIR --epochs 3\tMNIST from DIR (or DIR/mnist), three epochs\n"
+     "soma train my.yaml -s train.optimizer.rate=0.01 -o runs/a\toverrides a key of a recipe\n"
+     "soma train mnist-cnn --dry-run\twhat it would take\n"
+     "soma train mnist-cnn --resume\tgoes on where it was stopped\n",
+     "set out data seed epochs batch resume force dry-run list", 1, 1, cli_run_train},
+    {"eval", "MODEL DATA [options]", "loss, accuracy and confusion matrix on labelled data",
+     "DATA is a data set's name (its test part is used), a .csv file, or images.idx,labels.idx.",
+     "soma eval runs/digits-cnn/model.safetensors digits\tthe fixed test part of the digits\n"
+     "soma eval model.safetensors flowers.csv --label species\ta table\n",
+     "data label batch", 2, 2, cli_run_eval},
+    {"predict", "MODEL FILE... [options]", "classify pictures, tables and IDX images",
+     "FILE is a PNG picture (resized to what the model takes), a .csv file of features without "
+     "labels, or an IDX file of images. Prints the most likely classes with their probabilities.",
+     "soma predict runs/digits-cnn/model.safetensors digit.png\tone picture\n"
+     "soma predict model.safetensors scan.png --invert\tdark writing on light paper\n"
+     "soma predict model.safetensors t10k-images-idx3-ubyte.gz --limit 5 --json\tthe first five\n",
+     "top limit invert", 2, SOMA__CLI_MAX_ARGUMENTS, cli_run_predict},
+    {"summary", "MODEL|RECIPE [options]", "layers, shapes, parameters and flops",
+     "Shapes are for one sample; flops are those of one forward pass of one sample.",
+     "soma summary digits-cnn\ta built-in recipe\n"
+     "soma summary model.safetensors --json\ta model file, for machines\n",
+     "set data", 1, 1, cli_run_summary},
+    {"profile", "MODEL|RECIPE [options]", "time, flops and bytes of each step of a plan",
+     "Runs inference (or with --train the whole training step) and prints each kernel call with its "
+     "share of the time and of the peak measured on this machine.",
+     "soma profile mnist-cnn --train --batch 64\ta training step\n"
+     "soma profile model.safetensors --batch 1 --dot plan.dot\tinference, and a picture of the plan\n",
+     "set data batch train runs dot", 1, 1, cli_run_profile},
+    {"ops", "[NAME] [options]", "the ops of graphs, and the layers of recipes",
+     "Without a name, a line for each; with a name, all that is known of it.",
+     "soma ops\tall ops\nsoma ops conv2d\tone\nsoma ops --layers dense\ta layer and its keys\n",
+     "layers", 0, 1, cli_run_ops},
+    {"data", "[NAME|FILE] [options]", "data sets: where they are, sizes, classes",
+     "Without a name, lists the known data sets and whether they are found.",
+     "soma data\tall\nsoma data digits\tone\nsoma data flowers.csv --label species\ta table\n",
+     "data label", 0, 1, cli_run_data},
+    {"bench", "[NAME] [options]", "speed of this machine and of soma on it",
+     "Measures the machine's peak, matrix products, convolutions and training steps. NAME limits it "
+     "to the lines that contain it.",
+     "soma bench\tall\nsoma bench matmul\tmatrix products\nsoma bench mnist-mlp --threads 1\tone\n",
+     "runs", 0, 1, cli_run_bench},
+    {"completion", "bash", "print the shell completion", "For bash: source <(soma completion bash).",
+     "soma completion bash >/etc/bash_completion.d/soma\tinstalls it\n", "", 1, 1,
+     cli_run_completion},
+    {"man", "", "print the man page", "In troff, made from the same tables as --help.",
+     "soma man | man -l -\treads it\n", "", 0, 0, cli_run_man},
+};
+/* clang-format on */
+const int cli_command_count = (int)(sizeof cli_commands / sizeof cli_commands[0]);
+
+static const command *find(const char *name)
+{
+    const char *names[sizeof cli_commands / sizeof cli_commands[0]];
+    for (int i = 0; i < cli_command_count; i++) {
+        names[i] = cli_commands[i].name;
+        if (strcmp(name, names[i]) == 0)
+            return &cli_commands[i];
+    }
+    const char *near = soma__nearest(name, names, (size_t)cli_command_count);
+    fprintf(stderr, "soma: unknown command '%s'%s%s%s; see soma --help\n", name,
+            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return NULL;
+}
+
+/* Output that could not be written (a full disk, a closed pipe) is a failure too. */
+static int flush(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "soma: writing to standard output failed\n");
+    return code == EXIT_CODE_OK ? EXIT_CODE_IO : code;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        cli_help(stderr);
+        return EXIT_CODE_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("soma %s\n", soma_version());
+        return flush(EXIT_CODE_OK);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        (strcmp(argv[1], "help") == 0 && argc == 2)) {
+        cli_help(stdout);
+        return flush(EXIT_CODE_OK);
+    }
+    bool help = strcmp(argv[1], "help") == 0;
+    const command *cmd = find(argv[help ? 2 : 1]);
+    if (!cmd)
+        return EXIT_CODE_USAGE;
+    arguments args;
+    if (!help && !cli_parse(cmd, argc - 2, argv + 2, &args))
+        return EXIT_CODE_USAGE;
+    if (help || args.help) {
+        cli_help_command(stdout, cmd);
+        return flush(EXIT_CODE_OK);
+    }
+    return flush(cmd->run(&args));
+}

@@ -1,0 +1,244 @@
+/* ops.c: `soma ops`: what the op table and the layer registry know. */
+#include <string.h>
+
+#include "cli/cli.h"
+#include "graph/op.h"
+#include "nn/layer.h"
+
+/* --- ops ----------------------------------------------------------------------------------------
+ */
+
+static const char *gradient_text(const soma__op *op)
+{
+    if (op->flags & SOMA__OP_LEAF)
+        return "a leaf: it is what gradients are taken of";
+    if (op->decompose)
+        return "that of its parts";
+    if (op->gradient == soma__grad_none)
+        return "none: zero everywhere";
+    return op->gradient ? "yes" : "not defined: an error that names the op";
+}
+
+static void add_inputs(soma__text *out, const soma__op *op)
+{
+    soma__text_add(out, "%s(", op->name);
+    for (const char *c = op->inputs ? op->inputs : ""; *c; c++)
+        soma__text_add(out, *c == ' ' ? ", " : "%c", *c);
+    soma__text_add(out, ")");
+}
+
+static void print_op(const soma__op *op, bool with_doc)
+{
+    soma__text call = {0};
+    add_inputs(&call, op);
+    if (!call.failed && with_doc)
+        printf("  %-38s %s\n", call.data, op->doc);
+    else if (!call.failed)
+        printf("%s: %s\n", call.data, op->doc);
+    soma__text_free(&call);
+}
+
+static const char *attr_kind_text(soma__attr_kind kind)
+{
+    switch (kind) {
+    case SOMA__ATTR_INT:
+        return "whole number";
+    case SOMA__ATTR_FLOAT:
+        return "number";
+    case SOMA__ATTR_DTYPE:
+        return "dtype";
+    case SOMA__ATTR_BOOL:
+        return "true or false";
+    }
+    return "";
+}
+
+static void print_detail(const soma__op *op)
+{
+    print_op(op, false);
+    printf("family    %s\ninputs    %d", op->family, op->min_inputs);
+    if (op->max_inputs < 0)
+        printf(" or more");
+    else if (op->max_inputs > op->min_inputs)
+        printf(" to %d", op->max_inputs);
+    printf("\ngradient  %s\n", gradient_text(op));
+    if (op->decompose)
+        printf("composite: built out of other ops, which a kernel may still claim whole\n");
+    if (op->flags & SOMA__OP_RANDOM)
+        printf("random: a function of its key; never folded\n");
+    if (op->flags & SOMA__OP_VIEW)
+        printf("view: the same bytes in another shape; costs nothing\n");
+    if (op->flags & SOMA__OP_EPILOGUE)
+        printf("epilogue: what follows elementwise runs on its finished blocks\n");
+    if (op->flags & SOMA__OP_INTERNAL)
+        printf("internal: made by plans only\n");
+    for (const soma__attr *a = op->attrs; a && a->name; a++)
+        printf("%s%-10s %s%s%s%s\n", a == op->attrs ? "attributes\n  " : "  ", a->name,
+               attr_kind_text(a->kind), a->count > 1 ? "s" : "", a->doc ? ": " : "",
+               a->doc ? a->doc : "");
+}
+
+static void json_op(const soma__op *op)
+{
+    cli_json json, list = {.first = true};
+    cli_json_begin(&json, "op");
+    cli_json_string(&json, "name", op->name);
+    cli_json_string(&json, "family", op->family);
+    cli_json_string(&json, "doc", op->doc);
+    cli_json_string(&json, "inputs", op->inputs ? op->inputs : "");
+    cli_json_int(&json, "min_inputs", op->min_inputs);
+    cli_json_int(&json, "max_inputs", op->max_inputs);
+    cli_json_string(&json, "gradient", gradient_text(op));
+    cli_json_bool(&json, "composite", op->decompose != NULL);
+    cli_json_bool(&json, "internal", (op->flags & SOMA__OP_INTERNAL) != 0);
+    soma__text_add(&list.text, "{");
+    for (const soma__attr *a = op->attrs; a && a->name; a++)
+        cli_json_string(&list, a->name, attr_kind_text(a->kind));
+    soma__text_add(&list.text, "}");
+    if (!list.text.failed)
+        cli_json_raw(&json, "attributes", list.text.data);
+    soma__text_free(&list.text);
+    cli_json_end(&json);
+}
+
+/* Ops by family, in the order in which the table first names the families. */
+static void list_ops(void)
+{
+    for (int i = 0; i < soma__op_count(); i++) {
+        const char *family = soma__op_at(i)->family;
+        bool seen = false;
+        for (int k = 0; k < i && !seen; k++)
+            seen = strcmp(soma__op_at(k)->family, family) == 0;
+        if (seen)
+            continue;
+        printf("%s%s\n", i ? "\n" : "", family);
+        for (int k = i; k < soma__op_count(); k++)
+            if (strcmp(soma__op_at(k)->family, family) == 0)
+                print_op(soma__op_at(k), true);
+    }
+}
+
+static soma_status show_ops(const arguments *args, int *shown, soma_error *err)
+{
+    const char *name = args->positional_count ? args->positional[0] : NULL;
+    const soma__op *one = name ? soma__op_find(name) : NULL;
+    if (name && !one) {
+        const char *names[512];
+        size_t count = 0;
+        for (int i = 0; i < soma__op_count() && count < 512; i++)
+            names[count++] = soma__op_at(i)->name;
+        const char *near = soma__nearest(name, names, count);
+        return soma__fail(err, SOMA_NOT_FOUND, "there is no op '%s'%s%s%s; `soma ops` lists them",
+                          name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    *shown = one ? 1 : soma__op_count();
+    for (int i = 0; args->json && i < *shown; i++)
+        json_op(one ? one : soma__op_at(i));
+    if (!args->json && one)
+        print_detail(one);
+    else if (!args->json)
+        list_ops();
+    return SOMA_OK;
+}
+
+/* --- layers -------------------------------------------------------------------------------------
+ */
+
+static const char *field_kind_text(const soma__field *field)
+{
+    switch (field->kind) {
+    case SOMA__FIELD_INT:
+        return "whole number";
+    case SOMA__FIELD_FLOAT:
+        return "number";
+    case SOMA__FIELD_BOOL:
+        return "true or false";
+    case SOMA__FIELD_STRING:
+        return "text";
+    case SOMA__FIELD_ENUM:
+        return "one of";
+    case SOMA__FIELD_INTS:
+        return "whole numbers";
+    case SOMA__FIELD_VALUE:
+        return "nested";
+    }
+    return "";
+}
+
+static void print_layer(const soma__layer_type *type, bool detail)
+{
+    if (!detail) {
+        printf("%-18s %s\n", type->name, type->doc);
+        return;
+    }
+    printf("%s: %s\nshapes      %s\nparameters  %s\n", type->name, type->doc, type->shapes,
+           *type->parameters ? type->parameters : "none");
+    for (int i = 0; i < type->field_count; i++) {
+        const soma__field *f = &type->fields[i];
+        bool primary = type->primary && strcmp(type->primary, f->key) == 0;
+        printf("%s%-10s %s", i ? "  " : "keys\n  ", f->key, field_kind_text(f));
+        for (int k = 0; f->kind == SOMA__FIELD_ENUM && f->choices[k]; k++)
+            printf("%s%s", k ? ", " : " ", f->choices[k]);
+        printf("; %s%s%s\n", f->doc ? f->doc : "", f->required ? "; required" : "",
+               primary ? "; also the short form" : "");
+    }
+    if (type->alias)
+        printf("each choice of `%s` is a layer name of its own\n", type->alias);
+}
+
+static void json_layer(const soma__layer_type *type)
+{
+    cli_json json, list = {.first = true};
+    cli_json_begin(&json, "layer");
+    cli_json_string(&json, "name", type->name);
+    cli_json_string(&json, "doc", type->doc);
+    cli_json_string(&json, "shapes", type->shapes);
+    cli_json_string(&json, "parameters", type->parameters);
+    soma__text_add(&list.text, "{");
+    for (int i = 0; i < type->field_count; i++)
+        cli_json_string(&list, type->fields[i].key, field_kind_text(&type->fields[i]));
+    soma__text_add(&list.text, "}");
+    if (!list.text.failed)
+        cli_json_raw(&json, "keys", list.text.data);
+    soma__text_free(&list.text);
+    cli_json_end(&json);
+}
+
+static soma_status show_layers(const arguments *args, int *shown, soma_error *err)
+{
+    const char *name = args->positional_count ? args->positional[0] : NULL;
+    int choice;
+    const soma__layer_type *one = name ? soma__layer_type_find(name, &choice) : NULL;
+    if (name && !one) {
+        const char *near = soma__layer_type_nearest(name);
+        return soma__fail(err, SOMA_NOT_FOUND,
+                          "there is no layer '%s'%s%s%s; `soma ops --layers` lists them", name,
+                          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    *shown = one ? 1 : soma__layer_type_count();
+    for (int i = 0; i < *shown; i++) {
+        const soma__layer_type *type = one ? one : soma__layer_type_at(i);
+        if (args->json)
+            json_layer(type);
+        else
+            print_layer(type, one != NULL);
+    }
+    return SOMA_OK;
+}
+
+int cli_run_ops(const arguments *args)
+{
+    soma_error err = {0};
+    int shown = 0;
+    soma_status status =
+        args->layers ? show_layers(args, &shown, &err) : show_ops(args, &shown, &err);
+    if (status != SOMA_OK)
+        return cli_fail(args, status, &err);
+    if (args->json) {
+        cli_json json;
+        cli_json_begin(&json, "done");
+        cli_json_int(&json, "count", shown);
+        cli_json_end(&json);
+    }
+    return EXIT_CODE_OK;
+}

@@ -1,0 +1,245 @@
+/* report.c: how well a model does, for people and for machines. */
+#include <math.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* A matrix of more classes does not fit a screen; then only its largest mistakes are shown. */
+#define MATRIX_CLASSES 20
+#define MISTAKES 10
+
+soma_status cli_report_make(cli_report *out, soma_model *model, const soma_dataset *dataset,
+                            int64_t batch, soma_error *err)
+{
+    *out = (cli_report){0};
+    if (soma_model_get_options(model)->task == SOMA_TASK_CLASSIFY) {
+        size_t k = (size_t)soma_model_class_count(model);
+        out->confusion = soma__calloc(k, k * sizeof *out->confusion);
+        if (!out->confusion)
+            return soma__fail(err, SOMA_MEMORY, "no memory for a %zu x %zu confusion matrix", k, k);
+        out->classes = (int)k;
+    }
+    soma_status status = soma_evaluate(model, dataset, batch, &out->metrics, out->confusion, err);
+    if (status != SOMA_OK)
+        cli_report_clear(out);
+    return status;
+}
+
+void cli_report_clear(cli_report *report)
+{
+    soma__free(report->confusion);
+    *report = (cli_report){0};
+}
+
+char *cli_percent(double share, char *buffer, size_t size)
+{
+    if (isfinite(share))
+        snprintf(buffer, size, "%.2f %%", share * 100);
+    else
+        snprintf(buffer, size, "-");
+    return buffer;
+}
+
+void cli_report_line(const cli_report *report, const char *part)
+{
+    const soma_metrics *m = &report->metrics;
+    char percent[32], right[32], all[32];
+    soma__format_count(m->samples, all, sizeof all);
+    if (isfinite(m->accuracy))
+        printf("%s: accuracy %s (%s of %s), loss %.4f\n", part,
+               cli_percent(m->accuracy, percent, sizeof percent),
+               soma__format_count((int64_t)(m->accuracy * (double)m->samples + 0.5), right,
+                                  sizeof right),
+               all, m->loss);
+    else
+        printf("%s: mean squared error %.6g (root %.6g) over %s samples\n", part, m->loss,
+               sqrt(m->loss), all);
+}
+
+/* --- confusion ----------------------------------------------------------------------------------
+ */
+
+static int64_t cell(const cli_report *r, int truth, int predicted)
+{
+    return r->confusion[(size_t)truth * (size_t)r->classes + (size_t)predicted];
+}
+
+/* Width of a column: its class name or its largest count, at least 3. */
+static int column_width(const cli_report *r, const soma_model *model, int column)
+{
+    char text[32];
+    size_t width = 3, name = strlen(soma_model_class(model, column));
+    width = name > width ? name : width;
+    width = width > 12 ? 12 : width;
+    for (int t = 0; t < r->classes; t++) {
+        int digits = snprintf(text, sizeof text, "%lld", (long long)cell(r, t, column));
+        width = (size_t)digits > width ? (size_t)digits : width;
+    }
+    return (int)width;
+}
+
+static int name_width(const cli_report *r, const soma_model *model)
+{
+    size_t width = 8;
+    for (int i = 0; i < r->classes; i++) {
+        size_t n = strlen(soma_model_class(model, i));
+        width = n > width ? n : width;
+    }
+    return (int)(width > 24 ? 24 : width);
+}
+
+static void print_matrix(const cli_report *r, const soma_model *model)
+{
+    int left = name_width(r, model);
+    printf("confusion (row: truth, column: predicted)\n%*s", left, "");
+    for (int p = 0; p < r->classes; p++)
+        printf("  %*.12s", column_width(r, model, p), soma_model_class(model, p));
+    printf("\n");
+    for (int t = 0; t < r->classes; t++) {
+        printf("%*.24s", left, soma_model_class(model, t));
+        for (int p = 0; p < r->classes; p++) {
+            int width = column_width(r, model, p);
+            /* A dot for nothing makes the mistakes stand out. */
+            if (cell(r, t, p))
+                printf("  %*lld", width, (long long)cell(r, t, p));
+            else
+                printf("  %*s", width, ".");
+        }
+        printf("\n");
+    }
+}
+
+/* The largest mistakes, each found by a pass that looks below the one before: few are wanted. */
+static void print_mistakes(const cli_report *r, const soma_model *model)
+{
+    size_t cells = (size_t)r->classes * (size_t)r->classes, last = 0;
+    int64_t limit = INT64_MAX;
+    printf("most frequent mistakes (of %d classes)\n", r->classes);
+    for (int shown = 0; shown < MISTAKES; shown++) {
+        size_t best = cells;
+        for (size_t i = 0; i < cells; i++) {
+            bool wrong = i / (size_t)r->classes != i % (size_t)r->classes;
+            bool after = r->confusion[i] < limit || (r->confusion[i] == limit && i > last);
+            if (wrong && after && r->confusion[i] > 0 &&
+                (best == cells || r->confusion[i] > r->confusion[best]))
+                best = i;
+        }
+        if (best == cells)
+            return;
+        printf("  %6lld times %s taken for %s\n", (long long)r->confusion[best],
+               soma_model_class(model, (int)(best / (size_t)r->classes)),
+               soma_model_class(model, (int)(best % (size_t)r->classes)));
+        limit = r->confusion[best];
+        last = best;
+    }
+}
+
+void cli_report_confusion(const cli_report *report, const soma_model *model)
+{
+    if (!report->classes)
+        return;
+    if (report->classes <= MATRIX_CLASSES)
+        print_matrix(report, model);
+    else
+        print_mistakes(report, model);
+}
+
+/* --- each class ---------------------------------------------------------------------------------
+ */
+
+typedef struct class_scores {
+    int64_t samples;
+    double precision, recall, f1; /* NaN: nothing to divide by */
+} class_scores;
+
+static class_scores score(const cli_report *r, int k)
+{
+    int64_t truth = 0, predicted = 0, right = cell(r, k, k);
+    for (int i = 0; i < r->classes; i++) {
+        truth += cell(r, k, i);
+        predicted += cell(r, i, k);
+    }
+    class_scores s = {.samples = truth, .precision = NAN, .recall = NAN, .f1 = NAN};
+    if (predicted)
+        s.precision = (double)right / (double)predicted;
+    if (truth)
+        s.recall = (double)right / (double)truth;
+    if (truth + predicted)
+        s.f1 = 2 * (double)right / (double)(truth + predicted);
+    return s;
+}
+
+void cli_report_classes(const cli_report *report, const soma_model *model)
+{
+    if (!report->classes)
+        return;
+    char a[32], b[32], c[32];
+    int left = name_width(report, model);
+    printf("%*s  %9s  %9s  %9s  %8s\n", left, "class", "precision", "recall", "F1", "samples");
+    for (int k = 0; k < report->classes; k++) {
+        class_scores s = score(report, k);
+        printf("%*.24s  %9s  %9s  %9s  %8lld\n", left, soma_model_class(model, k),
+               cli_percent(s.precision, a, sizeof a), cli_percent(s.recall, b, sizeof b),
+               cli_percent(s.f1, c, sizeof c), (long long)s.samples);
+    }
+}
+
+/* --- JSON ---------------------------------------------------------------------------------------
+ */
+
+static void add_key(cli_json *json, const char *prefix, const char *name, double value)
+{
+    char key[64];
+    snprintf(key, sizeof key, "%s%s", prefix, name);
+    cli_json_number(json, key, value);
+}
+
+static void add_confusion(const cli_report *r, cli_json *json)
+{
+    soma__text text = {0};
+    for (int t = 0; t < r->classes; t++) {
+        soma__text_add(&text, t ? ",[" : "[[");
+        for (int p = 0; p < r->classes; p++)
+            soma__text_add(&text, "%s%lld", p ? "," : "", (long long)cell(r, t, p));
+        soma__text_add(&text, "]");
+    }
+    soma__text_add(&text, "]");
+    if (!text.failed)
+        cli_json_raw(json, "confusion", text.data);
+    soma__text_free(&text);
+}
+
+static void add_classes(const cli_report *r, const soma_model *model, cli_json *json)
+{
+    cli_json list = {0};
+    soma__text_add(&list.text, "[");
+    for (int k = 0; k < r->classes; k++) {
+        class_scores s = score(r, k);
+        soma__text_add(&list.text, k ? ",{" : "{");
+        list.first = true;
+        cli_json_string(&list, "class", soma_model_class(model, k));
+        cli_json_number(&list, "precision", s.precision);
+        cli_json_number(&list, "recall", s.recall);
+        cli_json_number(&list, "f1", s.f1);
+        cli_json_int(&list, "samples", s.samples);
+        soma__text_add(&list.text, "}");
+    }
+    soma__text_add(&list.text, "]");
+    if (!list.text.failed)
+        cli_json_raw(json, "classes", list.text.data);
+    soma__text_free(&list.text);
+}
+
+void cli_report_json(const cli_report *report, const soma_model *model, const char *prefix,
+                     cli_json *json)
+{
+    char key[64];
+    add_key(json, prefix, "loss", report->metrics.loss);
+    add_key(json, prefix, "accuracy", report->metrics.accuracy);
+    snprintf(key, sizeof key, "%ssamples", prefix);
+    cli_json_int(json, key, report->metrics.samples);
+    if (!report->classes)
+        return;
+    add_confusion(report, json);
+    add_classes(report, model, json);
+}
