@@ -327,7 +327,8 @@ static void a_first_loss_far_from_ln_k_is_told(void **state)
     options.callback = keep_warning;
     options.user = &w;
     soma_model_destroy(train(context, &data, &options, SOMA_OK));
-    assert_int_equal(w.count, 0);
+    if (w.count)
+        fail_msg("%s", w.last);
     soma_model *model = network(context, &data);
     soma_tensor *bias = soma_model_find(model, "dense2.bias")->tensor;
     soma_tensor_set(bias, 4, 80);
