@@ -184,9 +184,10 @@ static bool tell(soma__run *run, soma_event_kind kind, const char *message)
     return run->options.callback(run->options.user, &event);
 }
 
-/* A k-class network that has learnt nothing guesses with loss ln k. Far above it, inputs are not scaled
- * or the initialiser is wrong; far below, the answer leaks into the input. The room between is that of
- * sound networks: relu layers under He's initialiser, batch norm and dropout begin up to twice ln k. */
+/* A k-class network that has learnt nothing guesses with loss ln k. Far above it, inputs are not
+ * scaled or the initialiser is wrong; far below, the answer leaks into the input. The room between
+ * is that of sound networks: relu layers under He's initialiser, batch norm and dropout begin up to
+ * twice ln k. */
 static void look_at_first_loss(soma__run *run, double loss)
 {
     int classes = soma_model_class_count(run->model);
