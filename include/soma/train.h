@@ -34,7 +34,7 @@ typedef struct soma_event {
     soma_metrics train;            /* running means of this epoch */
     soma_metrics validation;       /* SOMA_EVENT_EPOCH; samples 0 without a validation part */
     double rate;                   /* learning rate of this step */
-    double gradient_norm;          /* of this step */
+    double gradient_norm;          /* of this step, before clipping; NaN without clipping */
     double seconds;                /* of this epoch so far */
     double samples_per_second;     /* of this epoch */
     bool best;                     /* this epoch is the best so far */

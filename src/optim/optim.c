@@ -254,6 +254,11 @@ static soma_var hyper_scalar(soma_var hyper, int64_t index)
     return soma_reshape(soma_slice(hyper, 0, index, index + 1), SOMA_SCALAR);
 }
 
+bool soma__optimizer_clips(const soma_optimizer *optimizer)
+{
+    return optimizer->options.clip_norm > 0;
+}
+
 /* √(sum of all squares) */
 static soma_var global_norm(soma_graph *graph, const soma_var *grads, int count)
 {

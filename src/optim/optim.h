@@ -47,6 +47,9 @@ extern const int soma__optimizer_field_count;
 /* Replaces zeros by defaults and checks ranges. Errors: SOMA_INVALID. */
 soma_status soma__optimizer_defaults(soma_optimizer_options *options, soma_error *err);
 
+/* Does it limit the gradient norm (and so computes it anyway)? */
+bool soma__optimizer_clips(const soma_optimizer *optimizer);
+
 double soma__schedule_rate(const soma_optimizer_options *options, int64_t step,
                            int64_t steps_per_epoch, int64_t total_steps);
 

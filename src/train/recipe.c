@@ -13,6 +13,7 @@
 #include "format/embedded.h"
 #include "format/yaml.h"
 #include "nn/nn.h"
+#include "optim/optim.h"
 
 typedef struct top_section {
     const char *name, *description;
@@ -49,8 +50,6 @@ struct soma_recipe {
 
 static const char *const task_names[] = {"classify", "binary", "regress", NULL};
 static const char *const scale_names[] = {"none", "unit", "standard", "minmax", NULL};
-static const char *const optimizer_names[] = {"sgd", "adam", "adamw", "rmsprop", NULL};
-static const char *const schedule_names[] = {"constant", "step", "cosine", NULL};
 
 #define TOP(member_) offsetof(top_section, member_)
 static const soma__field top_fields[] = {
@@ -176,94 +175,6 @@ static const soma__field train_fields[] = {
      .doc = "threads that prepare batches; 1"},
 };
 
-#define OPTIM(member_) offsetof(soma_optimizer_options, member_)
-static const soma__field optimizer_fields[] = {
-    {.key = "kind",
-     .kind = SOMA__FIELD_ENUM,
-     .offset = OPTIM(kind),
-     .choices = optimizer_names,
-     .required = true,
-     .doc = "the method"},
-    {.key = "rate",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(rate),
-     .min = 1e-12,
-     .max = 1e6,
-     .doc = "learning rate; sgd 0.01, adam 0.001, rmsprop 0.01"},
-    {.key = "momentum",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(momentum),
-     .min = 0,
-     .max = 1,
-     .doc = "sgd, rmsprop; 0"},
-    {.key = "nesterov", .kind = SOMA__FIELD_BOOL, .offset = OPTIM(nesterov), .doc = "sgd; false"},
-    {.key = "beta1",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(beta1),
-     .min = 0,
-     .max = 1,
-     .doc = "adam; 0.9"},
-    {.key = "beta2",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(beta2),
-     .min = 0,
-     .max = 1,
-     .doc = "adam; 0.999"},
-    {.key = "alpha",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(alpha),
-     .min = 0,
-     .max = 1,
-     .doc = "rmsprop; 0.99"},
-    {.key = "eps",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(eps),
-     .min = 1e-30,
-     .max = 1,
-     .doc = "1e-8"},
-    {.key = "weight_decay",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(weight_decay),
-     .min = -1,
-     .max = 1e6,
-     .doc = "0; adamw 0.01; negative: none"},
-    {.key = "clip_norm",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(clip_norm),
-     .min = 0,
-     .max = 1e15,
-     .doc = "limit of the global gradient norm; 0 is off"},
-    {.key = "schedule",
-     .kind = SOMA__FIELD_ENUM,
-     .offset = OPTIM(schedule),
-     .choices = schedule_names,
-     .doc = "of the rate; constant"},
-    {.key = "warmup_steps",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(warmup_steps),
-     .min = 0,
-     .max = 1e15,
-     .doc = "linear from 0; 0"},
-    {.key = "step_epochs",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(step_epochs),
-     .min = 0,
-     .max = 1e9,
-     .doc = "step schedule: epochs between steps; 30"},
-    {.key = "gamma",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(gamma),
-     .min = 0,
-     .max = 1e6,
-     .doc = "step schedule: factor of a step; 0.1"},
-    {.key = "min_rate",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = OPTIM(min_rate),
-     .min = 0,
-     .max = 1e6,
-     .doc = "cosine schedule: where it ends; 0"},
-};
-
 #define COUNT_OF(array_) (sizeof(array_) / sizeof((array_)[0]))
 
 /* Built-in recipes are the embedded files "recipe/NAME". */
@@ -278,16 +189,16 @@ static soma_status read_optimizer(soma_recipe *recipe, const soma__value *value,
         return SOMA_OK;
     soma_optimizer_options *options = &recipe->options.optimizer;
     if (value->kind != SOMA__STRING)
-        return soma__fields_read(optimizer_fields, COUNT_OF(optimizer_fields), options,
-                                 &recipe->tree, value, "train.optimizer", err);
+        return soma__fields_read(soma__optimizer_fields, (size_t)soma__optimizer_field_count,
+                                 options, &recipe->tree, value, "train.optimizer", err);
     /* The short form, `optimizer: adam`, means {kind: adam}. */
     soma__value *map = soma__value_new(&recipe->tree, SOMA__MAP);
     soma__value *kind = soma__value_string(&recipe->tree, value->text);
     if (!map || !kind || !soma__value_set(&recipe->tree, map, "kind", kind))
         return soma__fail(err, SOMA_MEMORY, "no memory for the recipe");
     map->line = kind->line = value->line;
-    return soma__fields_read(optimizer_fields, COUNT_OF(optimizer_fields), options, &recipe->tree,
-                             map, "train.optimizer", err);
+    return soma__fields_read(soma__optimizer_fields, (size_t)soma__optimizer_field_count, options,
+                             &recipe->tree, map, "train.optimizer", err);
 }
 
 static soma_status read_train(soma_recipe *recipe, soma_error *err)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "data/dataset.h"
+#include "optim/optim.h"
 
 /* --- does the data fit the model? ----------------------------------------------------------------
  */
@@ -176,10 +177,8 @@ static void build_update(builder *b, soma_model *model, soma_optimizer *optimize
     /* Running statistics are guarded like the weights. */
     for (int i = 0; i < b->update_count; i++)
         b->updates[i].value = soma_where(guard, b->updates[i].value, b->updates[i].variable);
-    soma_scope_begin(b->graph, "optimizer");
     soma_optimizer_apply(optimizer, b->parameters, b->gradients, hyper, guard, norm, b->updates,
                          &b->update_count);
-    soma_scope_end(b->graph);
 }
 
 static soma_status build(soma__step *step, builder *b, soma_model *model, const soma_dataset *like,
@@ -204,7 +203,10 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
     outputs[1] = correct;
     if (optimizer) {
         soma_var norm = {0};
-        build_update(b, model, optimizer, loss, hyper, &norm);
+        /* The norm is one more pass over all gradients, so it is there when clipping pays for it.
+         */
+        bool clips = soma__optimizer_clips(optimizer);
+        build_update(b, model, optimizer, loss, hyper, clips ? &norm : NULL);
         step->has_norm = soma_var_ok(norm);
         if (step->has_norm)
             outputs[count++] = norm;
