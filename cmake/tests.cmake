@@ -1,8 +1,7 @@
 # Tests mirror src/: every tests/<room>/test_*.c is one program; other .c files of the room are linked
-# into each of them. Programs of rooms with allocation faults link with the allocator wrapped.
+# into each of them. Programs that include support/door.h link with the door to the heap wrapped.
 find_library(CMOCKA_LIBRARY cmocka REQUIRED)
 file(GLOB SOMA_TEST_SOURCES CONFIGURE_DEPENDS tests/*/test_*.c)
-file(GLOB SOMA_TEST_SHARED CONFIGURE_DEPENDS tests/support/*.c)
 foreach(source ${SOMA_TEST_SOURCES})
   get_filename_component(name ${source} NAME_WE)
   get_filename_component(folder ${source} DIRECTORY)
@@ -12,7 +11,7 @@ foreach(source ${SOMA_TEST_SOURCES})
   set(target ${room}_${name})
   string(REPLACE "_test_" "_" target ${target})
   set(target test_${target})
-  add_executable(${target} ${source} ${helpers} ${SOMA_TEST_SHARED})
+  add_executable(${target} ${source} ${helpers})
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
   target_link_libraries(${target} PRIVATE soma_flags soma_static ${SOMA_LIBRARIES}
     ${CMOCKA_LIBRARY})
@@ -21,12 +20,9 @@ foreach(source ${SOMA_TEST_SOURCES})
     SOMA_TEST_FOLDER="${CMAKE_CURRENT_SOURCE_DIR}/tests"
     SOMA_SOURCE_FOLDER="${CMAKE_CURRENT_SOURCE_DIR}")
   file(READ ${source} text)
-  if(text MATCHES "__wrap_soma__malloc")
+  if(text MATCHES "support/door.h")
     target_link_options(${target} PRIVATE -Wl,--wrap=soma__malloc -Wl,--wrap=soma__calloc
-      -Wl,--wrap=soma__realloc -Wl,--wrap=soma__aligned)
-  endif()
-  if(text MATCHES "__wrap_soma__free")
-    target_link_options(${target} PRIVATE -Wl,--wrap=soma__free)
+      -Wl,--wrap=soma__realloc -Wl,--wrap=soma__aligned -Wl,--wrap=soma__free)
   endif()
   add_test(NAME ${room}/${name} COMMAND ${target})
   set_tests_properties(${room}/${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 LABELS ${room}

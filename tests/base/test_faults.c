@@ -1,6 +1,6 @@
 /* Every allocation of these rooms fails once: each sequence below is run again and again, with the
  * n-th allocation refused, until it gets through. Each failure must be reported as SOMA_MEMORY, and
- * leave nothing behind: the wrapped allocator counts what is still held. */
+ * leave nothing behind: the leak sanitizer looks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,63 +17,8 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/value.h"
+#include "support/door.h"
 #include "tensor/tensor.h"
-
-void *__real_soma__malloc(size_t size);
-void *__real_soma__calloc(size_t count, size_t size);
-void *__real_soma__realloc(void *memory, size_t size);
-void *__real_soma__aligned(size_t size);
-void *__wrap_soma__malloc(size_t size);
-void *__wrap_soma__calloc(size_t count, size_t size);
-void *__wrap_soma__realloc(void *memory, size_t size);
-void *__wrap_soma__aligned(size_t size);
-
-static long refuse_in; /* 1: the next allocation fails; 0 and below: none does any more */
-
-static bool refused(void)
-{
-    return --refuse_in == 0;
-}
-
-void *__wrap_soma__malloc(size_t size)
-{
-    return refused() ? NULL : __real_soma__malloc(size);
-}
-
-void *__wrap_soma__calloc(size_t count, size_t size)
-{
-    return refused() ? NULL : __real_soma__calloc(count, size);
-}
-
-void *__wrap_soma__realloc(void *memory, size_t size)
-{
-    return refused() ? NULL : __real_soma__realloc(memory, size);
-}
-
-void *__wrap_soma__aligned(size_t size)
-{
-    return refused() ? NULL : __real_soma__aligned(size);
-}
-
-/* Leaks are found by the leak sanitizer when the tests are built with it. */
-static void refuse_each(soma_status (*sequence)(soma_error *err), int at_least)
-{
-    int failures = 0;
-    for (;; failures++) {
-        soma_error err = {0};
-        refuse_in = failures + 1;
-        soma_status status = sequence(&err);
-        bool was_refused = refuse_in <= 0;
-        refuse_in = 0;
-        if (status == SOMA_OK) {
-            assert_false(was_refused);
-            break;
-        }
-        if (status != SOMA_MEMORY || err.code != SOMA_MEMORY || !err.message[0])
-            fail_msg("allocation %d: %s: %s", failures + 1, soma_status_text(status), err.message);
-    }
-    assert_true(failures >= at_least);
-}
 
 static soma_status pool_sequence(soma_error *err)
 {
@@ -125,7 +70,7 @@ static soma_status tensor_sequence(soma_error *err)
 static void pools(void **state)
 {
     (void)state;
-    refuse_each(pool_sequence, 2);
+    door_refuse_each(pool_sequence, 2, false);
 }
 
 static void files(void **state)
@@ -133,7 +78,7 @@ static void files(void **state)
     (void)state;
     /* The link is there for its own allocations: it is followed, and stays. */
     assert_int_equal(symlink("soma_faults_file", "/tmp/soma_faults_link"), 0);
-    refuse_each(file_sequence, 8);
+    door_refuse_each(file_sequence, 8, false);
     assert_int_equal(unlink("/tmp/soma_faults_file"), 0);
     assert_int_equal(unlink("/tmp/soma_faults_link"), 0);
 }
@@ -141,13 +86,13 @@ static void files(void **state)
 static void overrides(void **state)
 {
     (void)state;
-    refuse_each(override_sequence, 1);
+    door_refuse_each(override_sequence, 1, false);
 }
 
 static void tensors(void **state)
 {
     (void)state;
-    refuse_each(tensor_sequence, 8);
+    door_refuse_each(tensor_sequence, 8, false);
 }
 
 int main(void)

@@ -1,6 +1,5 @@
 /* The n-th allocation fails, for every n, in every reader and writer: a status each time, no leak
- * (the sanitizer looks), no crash, no half-written file. The build links this program with the
- * allocator wrapped, because it finds __wrap_soma__malloc here. */
+ * (the sanitizer looks), no crash, no half-written file. */
 #include "support.h"
 
 #include <stdlib.h>
@@ -16,58 +15,7 @@
 #include "format/plot.h"
 #include "format/safetensors.h"
 #include "format/yaml.h"
-
-static long left = -1; /* allocations until one fails; negative: none does */
-
-static bool fails_now(void)
-{
-    return left >= 0 && left-- == 0;
-}
-
-void *__real_soma__malloc(size_t size);
-void *__real_soma__calloc(size_t count, size_t size);
-void *__real_soma__realloc(void *memory, size_t size);
-void *__real_soma__aligned(size_t size);
-void *__wrap_soma__malloc(size_t size);
-void *__wrap_soma__calloc(size_t count, size_t size);
-void *__wrap_soma__realloc(void *memory, size_t size);
-void *__wrap_soma__aligned(size_t size);
-
-void *__wrap_soma__malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_soma__malloc(size);
-}
-void *__wrap_soma__calloc(size_t count, size_t size)
-{
-    return fails_now() ? NULL : __real_soma__calloc(count, size);
-}
-void *__wrap_soma__realloc(void *memory, size_t size)
-{
-    return fails_now() ? NULL : __real_soma__realloc(memory, size);
-}
-void *__wrap_soma__aligned(size_t size)
-{
-    return fails_now() ? NULL : __real_soma__aligned(size);
-}
-
-/* Runs `work` with ever later faults until it gets through. */
-static void each_fault(soma_status (*work)(soma_error *err))
-{
-    for (long n = 0;; n++) {
-        soma_error err = {0};
-        soma_status status;
-        left = n;
-        status = work(&err);
-        bool reached = left < 0;
-        left = -1;
-        if (status == SOMA_OK && !reached)
-            return;
-        /* A fault may be survived where the memory was only wanted for comfort. */
-        if (status != SOMA_OK && status != SOMA_MEMORY)
-            fail_msg("allocation %ld: %d: %s", n, status, err.message);
-        assert_true(n < 100000);
-    }
-}
+#include "support/door.h"
 
 static const char table[] = "a,b,c\n1,2,x\n3,,y\n";
 
@@ -178,20 +126,20 @@ static soma_status gzip_work(soma_error *err)
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    each_fault(csv_work);
-    each_fault(archive_work);
-    each_fault(idx_work);
+    door_refuse_each(csv_work, 0, true);
+    door_refuse_each(archive_work, 0, true);
+    door_refuse_each(idx_work, 0, true);
 #if SOMA_HAVE_YAML
-    each_fault(yaml_work);
+    door_refuse_each(yaml_work, 0, true);
 #endif
 #if SOMA_HAVE_JANSSON
-    each_fault(json_work);
+    door_refuse_each(json_work, 0, true);
 #endif
 #if SOMA_HAVE_PNG
-    each_fault(png_work);
+    door_refuse_each(png_work, 0, true);
 #endif
 #if SOMA_HAVE_ZLIB
-    each_fault(gzip_work);
+    door_refuse_each(gzip_work, 0, true);
 #endif
     assert_false(scratch_has(".tmp-")); /* what the atomic writer calls its unfinished files */
 }

@@ -7,61 +7,7 @@
 #include "base/mem.h"
 #include "format/yaml.h"
 #include "nn/nn.h"
-
-void *__real_soma__malloc(size_t size);
-void *__real_soma__calloc(size_t count, size_t size);
-void *__real_soma__realloc(void *memory, size_t size);
-void *__real_soma__aligned(size_t size);
-void *__wrap_soma__malloc(size_t size);
-void *__wrap_soma__calloc(size_t count, size_t size);
-void *__wrap_soma__realloc(void *memory, size_t size);
-void *__wrap_soma__aligned(size_t size);
-
-static long refuse_in; /* 1: the next allocation fails; 0 and below: none does any more */
-
-static bool refused(void)
-{
-    return --refuse_in == 0;
-}
-
-void *__wrap_soma__malloc(size_t size)
-{
-    return refused() ? NULL : __real_soma__malloc(size);
-}
-
-void *__wrap_soma__calloc(size_t count, size_t size)
-{
-    return refused() ? NULL : __real_soma__calloc(count, size);
-}
-
-void *__wrap_soma__realloc(void *memory, size_t size)
-{
-    return refused() ? NULL : __real_soma__realloc(memory, size);
-}
-
-void *__wrap_soma__aligned(size_t size)
-{
-    return refused() ? NULL : __real_soma__aligned(size);
-}
-
-static void refuse_each(soma_status (*sequence)(soma_error *err), int at_least)
-{
-    int failures = 0;
-    for (;; failures++) {
-        soma_error err = {0};
-        refuse_in = failures + 1;
-        soma_status status = sequence(&err);
-        bool was_refused = refuse_in <= 0;
-        refuse_in = 0;
-        if (status == SOMA_OK) {
-            assert_false(was_refused);
-            break;
-        }
-        if (status != SOMA_MEMORY || err.code != SOMA_MEMORY || !err.message[0])
-            fail_msg("allocation %d: %s: %s", failures + 1, soma_status_text(status), err.message);
-    }
-    assert_true(failures >= at_least);
-}
+#include "support/door.h"
 
 static soma_layer *layers(void)
 {
@@ -137,8 +83,8 @@ static soma_status whole_life(soma_error *err)
 static void survives_every_refusal(void **state)
 {
     (void)state;
-    refuse_each(create, 50);
-    refuse_each(from_recipe, 20);
+    door_refuse_each(create, 50, false);
+    door_refuse_each(from_recipe, 20, false);
 }
 
 static void survives_a_life_of_refusals(void **state)
@@ -152,9 +98,10 @@ static void survives_a_life_of_refusals(void **state)
         assert_ok(soma_context_create(
                       &context, &(soma_context_options){.threads = 1, .isa = "reference"}, &err),
                   err);
-        refuse_in = failures + 1;
+        door_calls = 0;
+        door_refuse = failures + 1;
         soma_status status = whole_life(&err);
-        refuse_in = 0;
+        door_refuse = 0;
         soma_context_destroy(context);
         if (status == SOMA_OK)
             break;

@@ -1,34 +1,7 @@
 /* The memory planner: nothing that lives at once overlaps, results take over dead operands, and a
  * session allocates exactly what the plan says. */
 #include "plan/support.h"
-
-static size_t aligned_bytes;
-
-void *__real_soma__malloc(size_t size);
-void *__wrap_soma__malloc(size_t size);
-void *__wrap_soma__malloc(size_t size)
-{
-    return __real_soma__malloc(size);
-}
-void *__real_soma__calloc(size_t count, size_t size);
-void *__wrap_soma__calloc(size_t count, size_t size);
-void *__wrap_soma__calloc(size_t count, size_t size)
-{
-    return __real_soma__calloc(count, size);
-}
-void *__real_soma__realloc(void *memory, size_t size);
-void *__wrap_soma__realloc(void *memory, size_t size);
-void *__wrap_soma__realloc(void *memory, size_t size)
-{
-    return __real_soma__realloc(memory, size);
-}
-void *__real_soma__aligned(size_t size);
-void *__wrap_soma__aligned(size_t size);
-void *__wrap_soma__aligned(size_t size)
-{
-    aligned_bytes += size;
-    return __real_soma__aligned(size);
-}
+#include "support/door.h"
 
 /* Every pair of values in the arena, byte by byte of their lifetimes: at each step, the values that
  * live must be apart, but for one that a result takes over in that very step. */
@@ -151,12 +124,12 @@ static void planned_is_used(void **state)
         soma_plan_info info;
         soma_session *session;
         soma_plan_describe(plan, &info);
-        aligned_bytes = 0;
+        door_aligned_bytes = 0;
         ok(soma_session_create(&session, plan, err));
-        assert_int_equal(aligned_bytes, info.arena_bytes);
+        assert_int_equal(door_aligned_bytes, info.arena_bytes);
         assert_true(info.arena_bytes < info.unplanned_bytes + plan->core->scratch_bytes);
         ok(soma_session_run(session, err));
-        assert_int_equal(aligned_bytes, info.arena_bytes);
+        assert_int_equal(door_aligned_bytes, info.arena_bytes);
         soma_session_destroy(session);
         soma_plan_release(plan);
         soma_graph_destroy(graph);

@@ -18,59 +18,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "soma/soma.h"
-
-/* --- the door to the heap, with a fault
- * ------------------------------------------------------------ */
-
-static atomic_long calls, fail_at, live;
-
-void *__real_soma__malloc(size_t size);
-void *__real_soma__calloc(size_t count, size_t size);
-void *__real_soma__realloc(void *memory, size_t size);
-void *__real_soma__aligned(size_t size);
-void __real_soma__free(void *memory);
-void *__wrap_soma__malloc(size_t size);
-void *__wrap_soma__calloc(size_t count, size_t size);
-void *__wrap_soma__realloc(void *memory, size_t size);
-void *__wrap_soma__aligned(size_t size);
-void __wrap_soma__free(void *memory);
-
-static bool refused(void)
-{
-    return ++calls == fail_at;
-}
-
-static void *counted(void *memory)
-{
-    live += memory != NULL;
-    return memory;
-}
-
-void *__wrap_soma__malloc(size_t size)
-{
-    return refused() ? NULL : counted(__real_soma__malloc(size));
-}
-void *__wrap_soma__calloc(size_t count, size_t size)
-{
-    return refused() ? NULL : counted(__real_soma__calloc(count, size));
-}
-void *__wrap_soma__aligned(size_t size)
-{
-    return refused() ? NULL : counted(__real_soma__aligned(size));
-}
-void *__wrap_soma__realloc(void *memory, size_t size)
-{
-    if (refused())
-        return NULL;
-    void *grown = __real_soma__realloc(memory, size);
-    live += grown && !memory;
-    return grown;
-}
-void __wrap_soma__free(void *memory)
-{
-    live -= memory != NULL;
-    __real_soma__free(memory);
-}
+#include "support/door.h"
 
 /* --- the job
  * --------------------------------------------------------------------------------------- */
@@ -138,8 +86,8 @@ static soma_status job(soma_error *err)
 /* Each file that is there is whole: models and checkpoints load with their checksums. */
 static void check_folder(void)
 {
-    long failing = fail_at;
-    fail_at = 0;
+    long failing = door_refuse;
+    door_refuse = 0;
     DIR *dir = opendir(folder);
     assert_non_null(dir);
     soma_context *context;
@@ -177,9 +125,9 @@ static int set_up(void **state)
         fprintf(stderr, "the job fails without a fault: %s\n", err.message);
         return 1;
     }
-    job_calls = calls;
+    job_calls = door_calls;
     check_folder();
-    return live != 0;
+    return door_live != 0;
 }
 
 static int tear_down(void **state)
@@ -195,16 +143,17 @@ static void every_allocation_may_fail(void **state)
     long survived = 0, checked = 0;
     for (long n = 1; n <= job_calls; n++) {
         soma_error err = {0};
-        calls = 0;
-        fail_at = n;
+        door_calls = 0;
+        door_refuse = n;
         soma_status status = job(&err);
-        fail_at = 0;
+        door_refuse = 0;
         if (status != SOMA_OK && status != SOMA_MEMORY)
             fail_msg("allocation %ld: status %d: %s", n, (int)status, err.message);
         if (status == SOMA_MEMORY && !err.message[0])
             fail_msg("allocation %ld: no message", n);
-        if (live != 0)
-            fail_msg("allocation %ld: %ld blocks leaked after: %s", n, (long)live, err.message);
+        if (door_live != 0)
+            fail_msg("allocation %ld: %ld blocks leaked after: %s", n, (long)door_live,
+                     err.message);
         survived += status == SOMA_OK;
         /* Files appear late in a job; looking at each of thousands of empty folders is idle. */
         if (n % 16 == 0 || n == job_calls) {

@@ -16,41 +16,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "soma/soma.h"
+#include "support/door.h"
 
 #define assert_near(a_, b_, by_) assert_true(fabs((double)(a_) - (double)(b_)) <= (by_))
-
-/* --- counting allocations ------------------------------------------------------------------------
- */
-
-static atomic_long allocations;
-void *__real_soma__malloc(size_t size);
-void *__real_soma__calloc(size_t count, size_t size);
-void *__real_soma__realloc(void *memory, size_t size);
-void *__real_soma__aligned(size_t size);
-void *__wrap_soma__malloc(size_t size);
-void *__wrap_soma__calloc(size_t count, size_t size);
-void *__wrap_soma__realloc(void *memory, size_t size);
-void *__wrap_soma__aligned(size_t size);
-void *__wrap_soma__malloc(size_t size)
-{
-    allocations++;
-    return __real_soma__malloc(size);
-}
-void *__wrap_soma__calloc(size_t count, size_t size)
-{
-    allocations++;
-    return __real_soma__calloc(count, size);
-}
-void *__wrap_soma__realloc(void *memory, size_t size)
-{
-    allocations++;
-    return __real_soma__realloc(memory, size);
-}
-void *__wrap_soma__aligned(size_t size)
-{
-    allocations++;
-    return __real_soma__aligned(size);
-}
 
 /* --- a small job
  * ---------------------------------------------------------------------------------- */
@@ -253,7 +221,7 @@ typedef struct counts {
 static bool count(void *user, const soma_event *event)
 {
     counts *c = user;
-    long now = allocations;
+    long now = door_calls;
     if (event->kind == SOMA_EVENT_STEP && event->step > 1) {
         c->steps++;
         c->most = now - c->before > c->most ? now - c->before : c->most;
