@@ -90,6 +90,8 @@ static bool whole(const soma__value *value, int64_t *out)
         return true;
     }
     double number = value->number;
+    /* NaN is neither. cppcheck reads the hexadecimal constants as equal. */
+    // cppcheck-suppress incorrectLogicOperator
     if (value->kind != SOMA__FLOAT || !(number >= -0x1p63 && number < 0x1p63))
         return false;
     int64_t integer = (int64_t)number;

@@ -271,7 +271,7 @@ char *soma__format_count(int64_t value, char *buffer, size_t size)
     size_t length = 0;
     for (int i = 0; i < n; i++) {
         grouped[length++] = digits[i];
-        if (digits[i] != '-' && i < n - 1 && (n - 1 - i) % 3 == 0)
+        if (i < n - 1 && digits[i] != '-' && (n - 1 - i) % 3 == 0)
             grouped[length++] = ',';
     }
     grouped[length] = '\0';

@@ -81,7 +81,8 @@ soma__value *soma__value_find(const soma__value *map, const char *key)
 static void replace(soma__value *parent, soma__value *old, soma__value *item)
 {
     soma__value **link = &parent->first;
-    while (*link != old)
+    /* `old` is a child of `parent`, so the list does not end before it. */
+    while (*link != old) /* NOLINT(clang-analyzer-core.NullDereference): see above */
         link = &(*link)->next;
     *link = item;
     item->next = old->next;

@@ -383,7 +383,8 @@ static void print_cost(const job *j, const soma_train_cost *cost, double availab
 {
     const soma_train_options *o = soma_recipe_options(j->m.recipe);
     int64_t n = samples(j->m.data.train), batch = batch_of(o);
-    double steps = (double)((n + batch - 1) / batch);
+    int64_t whole_steps = (n + batch - 1) / batch;
+    double steps = (double)whole_steps;
     bool fits = (double)cost->bytes <= available;
     char a[32], b[32];
     if (j->args->json) {

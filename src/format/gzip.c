@@ -134,7 +134,9 @@ static soma_status inflate_all(soma__gunzip *reader, char **buffer, size_t *size
 {
     size_t capacity = 0;
 
-    while (!reader->ended) {
+    /* At least once: an end that has been reached gives no bytes, but the buffer has room for the
+     * final 0. */
+    do {
         size_t done;
         if (*size == capacity) {
             size_t bigger = capacity ? capacity * 2 : 4096;
@@ -151,7 +153,7 @@ static soma_status inflate_all(soma__gunzip *reader, char **buffer, size_t *size
             return soma__fail(err, SOMA_FORMAT,
                               "%s: it unfolds to more than the limit of %zu bytes", reader->name,
                               limit);
-    }
+    } while (!reader->ended);
     (*buffer)[*size] = 0;
     return soma__gunzip_end(reader, err);
 }

@@ -59,6 +59,10 @@ typedef struct soma__rule {
 /* Reports "op 'name': …" and returns the status. */
 soma_status soma__rule_fail(soma__rule *rule, soma_status code, const char *format, ...)
     SOMA_PRINTF(3, 4);
+#ifdef __clang_analyzer__ /* see soma__fail in base/error.h */
+#define soma__rule_fail(rule_, code_, ...)                                                         \
+    ((void)soma__rule_fail((rule_), (code_), __VA_ARGS__), (code_))
+#endif
 /* Common checks; each reports. */
 soma_status soma__rule_same_dtypes(soma__rule *rule);
 soma_status soma__rule_float(soma__rule *rule, int input);

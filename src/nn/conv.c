@@ -105,12 +105,13 @@ static soma_var build(soma__layer_build *b, const soma_layer *layer, soma_var x)
         b->next = o->activation;
 
     double window = (double)kh * (double)kw;
+    int64_t group_channels = channels / groups;
     soma_var weight =
         soma__layer_param(b, layer,
                           &(soma__param){.name = "weight",
-                                         .shape = SOMA_SHAPE(o->filters, kh, kw, channels / groups),
+                                         .shape = SOMA_SHAPE(o->filters, kh, kw, group_channels),
                                          .init = o->init,
-                                         .fan_in = window * (double)(channels / groups),
+                                         .fan_in = window * (double)group_channels,
                                          .fan_out = window * (double)o->filters,
                                          .frozen = o->frozen});
     soma_var y =

@@ -57,7 +57,7 @@ static soma_status job(soma_error *err)
     soma_data data = {0};
     soma_model *model = NULL;
     soma_history history = {0};
-    soma_context_options one = {.threads = 2};
+    soma_context_options one = {.threads = 1};
     soma_status status = soma_context_create(&context, &one, err);
     if (status == SOMA_OK)
         status = soma_recipe_load(&recipe, "digits-cnn", overrides, 6, NULL, err);

@@ -11,9 +11,8 @@
 #include "ops/attrs.h"
 #include "tensor/convert.h"
 
-/* Bytes a block, for threads; the side of a transpose's tile; rows of it in a unit of work. */
+/* Bytes a block, for threads; rows of a transpose in a unit of work. */
 #define BLOCK_BYTES ((int64_t)64 << 10)
-#define TILE 16
 #define UNIT_ROWS 64
 
 #define NO_SCRATCH(name_)                                                                          \
@@ -143,26 +142,38 @@ static void fill_run(char *to, const char *from, int64_t size, int64_t n)
 }
 
 /* rows × cols elements: row r of the output at to + r·to_row, its neighbours side by side; in the
- * input rows are side by side and columns from_col apart. Strides in elements. */
-#define TRANSPOSE_FUNCTION(type_)                                                                  \
+ * input rows are side by side and columns from_col apart. Strides in elements.
+ *
+ * A tile goes through a buffer of its own, so that every cache line is read or written once, as a
+ * whole: with strides of a power of two all lines of a tile want the same few places in the cache.
+ */
+#define TRANSPOSE_FUNCTION(type_, tile_)                                                           \
     static void transpose_##type_(const char *in, char *out, int64_t rows, int64_t cols,           \
                                   int64_t from_col, int64_t to_row)                                \
     {                                                                                              \
         const type_ *from = (const type_ *)(const void *)in;                                       \
         type_ *to = (type_ *)(void *)out;                                                          \
-        for (int64_t c0 = 0; c0 < cols; c0 += TILE)                                                \
-            for (int64_t r0 = 0; r0 < rows; r0 += TILE) {                                          \
-                int64_t c1 = cols - c0 < TILE ? cols : c0 + TILE;                                  \
-                int64_t r1 = rows - r0 < TILE ? rows : r0 + TILE;                                  \
-                for (int64_t r = r0; r < r1; r++)                                                  \
-                    for (int64_t c = c0; c < c1; c++)                                              \
-                        to[r * to_row + c] = from[r + c * from_col];                               \
+        type_ tile[tile_][tile_];                                                                  \
+        for (int64_t c0 = 0; c0 < cols; c0 += tile_)                                               \
+            for (int64_t r0 = 0; r0 < rows; r0 += tile_) {                                         \
+                int64_t c_count = cols - c0 < tile_ ? cols - c0 : tile_;                           \
+                int64_t r_count = rows - r0 < tile_ ? rows - r0 : tile_;                           \
+                for (int64_t c = 0; c < c_count; c++)                                              \
+                    for (int64_t r = 0; r < r_count; r++)                                          \
+                        tile[r][c] = from[r0 + r + (c0 + c) * from_col];                           \
+                for (int64_t r = 0; r < r_count; r++) {                                            \
+                    type_ *row = to + (r0 + r) * to_row + c0;                                      \
+                    if (c_count == tile_) /* a size known here needs no call */                    \
+                        memcpy(row, tile[r], sizeof(tile[r]));                                     \
+                    else                                                                           \
+                        memcpy(row, tile[r], (size_t)c_count * sizeof(type_));                     \
+                }                                                                                  \
             }                                                                                      \
     }
-TRANSPOSE_FUNCTION(uint8_t)
-TRANSPOSE_FUNCTION(uint16_t)
-TRANSPOSE_FUNCTION(uint32_t)
-TRANSPOSE_FUNCTION(uint64_t)
+TRANSPOSE_FUNCTION(uint8_t, 64)
+TRANSPOSE_FUNCTION(uint16_t, 32)
+TRANSPOSE_FUNCTION(uint32_t, 16)
+TRANSPOSE_FUNCTION(uint64_t, 16)
 
 static void transpose(const strided_copy *c, const char *in, char *out, int64_t rows)
 {
