@@ -233,9 +233,20 @@ static void thread_counts_are_checked(void **state)
     unsetenv("SOMA_THREADS");
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1 /* gcc's way to tell */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1 /* clang's */
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 /* With little address space left the system refuses a stack after some threads have started. The
  * sanitizers reserve terabytes of address space, so this one is for plain builds. */
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SANITIZED
 static void refused_threads_are_cleaned_up(void **state)
 {
     (void)state;
@@ -348,7 +359,7 @@ int main(void)
         cmocka_unit_test(no_pool_is_a_loop),
         cmocka_unit_test(short_lives),
         cmocka_unit_test(thread_counts_are_checked),
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SANITIZED
         cmocka_unit_test(refused_threads_are_cleaned_up),
 #endif
         cmocka_unit_test(quotas_are_read),

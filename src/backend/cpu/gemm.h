@@ -38,6 +38,7 @@ typedef struct soma__gemm_tile {
 
 #define SOMA__GEMM_MAX_MR 14
 #define SOMA__GEMM_MAX_NR 32
+#define SOMA__GEMM_DOTS 4
 
 typedef struct soma__isa_gemm {
     int mr, nr;
@@ -48,6 +49,9 @@ typedef struct soma__isa_gemm {
     /* to[k·width + j] = from[k·step + j] for j < count, 0 for count <= j < width; k < depth. */
     void (*pack_cols)(float *to, int64_t width, const float *from, int64_t step, int64_t count,
                       int64_t depth);
+    /* to[i] = sum over k of rows[i][k] · row[k]; i < count <= SOMA__GEMM_DOTS, k < depth. */
+    void (*dots)(float *to, const float *const *rows, int64_t count, const float *row,
+                 int64_t depth);
     /* to[j·to_step + i] = from[i·from_step + j]; i < rows, j < cols. */
     void (*transpose)(float *to, int64_t to_step, const float *from, int64_t from_step,
                       int64_t rows, int64_t cols);

@@ -256,6 +256,55 @@ static void pack_cols(float *to, int64_t width, const float *from, int64_t step,
     }
 }
 
+/* Two vectors of partial sums for each product: lane l of vector v adds k = v·VF_WIDTH + l of each
+ * stretch of 2·VF_WIDTH, then all lanes are added in the tree of vf_sum. */
+VF_INLINE void dots_of(float *to, const float *const *rows, const int count, const float *row,
+                       int64_t depth)
+{
+    vf sum[SOMA__GEMM_DOTS][2];
+    UNROLL
+    for (int i = 0; i < count; i++)
+        sum[i][0] = sum[i][1] = vf_zero();
+    int64_t k = 0;
+    for (; k + 2 * VF_WIDTH <= depth; k += 2 * VF_WIDTH) {
+        vf r0 = vf_load(row + k), r1 = vf_load(row + k + VF_WIDTH);
+        UNROLL
+        for (int i = 0; i < count; i++) {
+            sum[i][0] = vf_fma(vf_load(rows[i] + k), r0, sum[i][0]);
+            sum[i][1] = vf_fma(vf_load(rows[i] + k + VF_WIDTH), r1, sum[i][1]);
+        }
+    }
+    for (; k < depth; k += VF_WIDTH) {
+        int64_t n = depth - k < VF_WIDTH ? depth - k : VF_WIDTH;
+        vf r = vf_load_part(row + k, n);
+        UNROLL
+        for (int i = 0; i < count; i++)
+            sum[i][0] = vf_fma(vf_load_part(rows[i] + k, n), r, sum[i][0]);
+    }
+    UNROLL
+    for (int i = 0; i < count; i++)
+        to[i] = vf_sum(vf_add(sum[i][0], sum[i][1]));
+}
+
+static void dots(float *to, const float *const *rows, int64_t count, const float *row,
+                 int64_t depth)
+{
+    switch (count) {
+    case 1:
+        dots_of(to, rows, 1, row, depth);
+        break;
+    case 2:
+        dots_of(to, rows, 2, row, depth);
+        break;
+    case 3:
+        dots_of(to, rows, 3, row, depth);
+        break;
+    default:
+        dots_of(to, rows, SOMA__GEMM_DOTS, row, depth);
+        break;
+    }
+}
+
 static void transpose(float *to, int64_t to_step, const float *from, int64_t from_step,
                       int64_t rows, int64_t cols)
 {
@@ -335,6 +384,7 @@ const soma__isa_gemm SOMA__ISA_NAME(soma__isa_gemm) = {
     .tile = tile,
     .pack_rows = pack_rows,
     .pack_cols = pack_cols,
+    .dots = dots,
     .transpose = transpose,
     .accumulate = accumulate,
     .multiply_add = multiply_add,

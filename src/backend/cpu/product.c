@@ -1,14 +1,17 @@
 /* product.c: cuts matrix products into tiles (gemm.h).
  *
- * The shape alone decides everything here, so any number of threads gives the same bits:
+ * The shape alone decides everything here, so any number of threads gives the same bits.
  *
- *   swap     C = A·B or Cᵀ = Bᵀ·Aᵀ, whichever fills the vectors better and packs less. Tiles want
- * the right operand's rows contiguous, so a transposed B must be packed, and the smaller of A and B
- * is cheaper to pack. shared   One large matrix. All threads pack the operands into panels, then
- * all compute blocks of C that they take from a list. Operands beyond SPAN rows, columns or depth
- * are taken in several rounds, which bounds the scratch. solo     Many small matrices, or a small C
- * with a long sum. One task does a whole matrix, or one part of its sum, packing what it needs for
- * itself; parts are added up in order.
+ * - Swap: C = A·B or Cᵀ = Bᵀ·Aᵀ, whichever fills the vectors better and packs less. Tiles
+ *   want the right operand's rows contiguous, so a transposed B must be packed, and the
+ *   smaller of A and B is cheaper to pack.
+ * - Shared: one large matrix. All threads pack the operands into panels, then all compute
+ *   blocks of C that they take from a list. Operands beyond SPAN rows, columns or depth are
+ *   taken in several rounds, which bounds the scratch.
+ * - Solo: many small matrices, or a small C with a long sum. One task does a whole matrix, or
+ *   one part of its sum, packing what it needs for itself; parts are added up in order.
+ * - Dots: A of few rows, or B of few columns, both with their sums along memory. Each value of
+ *   C is a dot product, and nothing is packed, since nothing is used often enough to pay.
  *
  * Thin products read an operand in place, when packing it would cost more than it gains.
  */
@@ -27,10 +30,11 @@
 #define SOLO_FLOPS 4e6    /* most flops of a matrix of a stack done by one task */
 #define PART_DEPTH 1024   /* least depth of one part of a split sum */
 #define MAX_PARTS 64
+#define DOTS_VALUES 65536     /* of the larger operand, in one task of dots */
 #define PART_VALUES (4 << 20) /* bounds the partial sums kept: 16 MB */
 
 typedef struct layout {
-    bool swap, solo, pack_left, pack_right, left_by_rows;
+    bool swap, solo, dots, pack_left, pack_right, left_by_rows;
     /* After the swap: left [m,k], right [k,n]; steps as in soma__product. */
     int64_t m, n, k, left_row, left_col, right_row, right_col;
     int64_t height; /* rows of a tile */
@@ -147,10 +151,39 @@ static size_t take(size_t *at, size_t floats)
     return here;
 }
 
+static bool use_dots(const soma__product *p)
+{
+    return p->batch == 1 && least(p->m, p->n) <= SOMA__GEMM_DOTS && p->a_col == 1 &&
+           p->b_row == 1 && p->k >= 16;
+}
+
+/* Left: the many rows, block_m of them in a task. */
+static size_t arrange_dots(layout *l, const soma__product *p, int threads)
+{
+    bool swap = p->m <= SOMA__GEMM_DOTS;
+    *l = (layout){
+        .dots = true,
+        .swap = swap,
+        .m = swap ? p->n : p->m,
+        .n = swap ? p->m : p->n,
+        .k = p->k,
+        .left_row = swap ? p->b_col : p->a_row,
+        .right_col = swap ? p->a_row : p->b_col,
+    };
+    l->block_m = ceil_div(DOTS_VALUES, l->k);
+    size_t shared = 0, private = 0;
+    l->private_block = take(&private, p->epilogue ? (size_t)(l->block_m * l->n) : 0);
+    l->private_size = private;
+    l->private_at = take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
+    return shared;
+}
+
 /* Everything that the shape decides. Returns the floats of scratch for `threads`. */
 static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *isa, int threads)
 {
     const int64_t mr = isa->gemm->mr, nr = isa->gemm->nr;
+    if (use_dots(p))
+        return arrange_dots(l, p, threads);
     orient(l, p, isa);
     l->height = l->m > 0 ? ceil_div(l->m, ceil_div(l->m, mr)) : 1;
     double flops = 2.0 * (double)l->m * (double)l->n * (double)l->k;
@@ -474,6 +507,34 @@ static void sum_unit(void *context, int64_t unit, int worker)
         memcpy(w->data->c + row0 * n, parts, (size_t)(rows * n) * sizeof(float));
 }
 
+/* --- dots ---------------------------------------------------------------------------------------
+ */
+
+static void dots_unit(void *context, int64_t unit, int worker)
+{
+    const work *w = context;
+    const layout *l = &w->l;
+    int64_t first = unit * l->block_m, count = least(l->block_m, l->m - first);
+    int64_t row0 = l->swap ? 0 : first, col0 = l->swap ? first : 0;
+    int64_t rows = l->swap ? l->n : count, cols = l->swap ? count : l->n;
+    bool epilogue = w->p->epilogue;
+    int64_t step = epilogue ? cols : w->p->n;
+    float *c =
+        epilogue ? w->scratch + l->private_at + (size_t)worker * l->private_size + l->private_block
+                 : w->data->c + row0 * step + col0;
+    const float *few[SOMA__GEMM_DOTS];
+    for (int64_t j = 0; j < l->n; j++)
+        few[j] = w->right + j * l->right_col;
+    for (int64_t i = 0; i < count; i++) {
+        float values[SOMA__GEMM_DOTS];
+        w->isa->gemm->dots(values, few, l->n, w->left + (first + i) * l->left_row, l->k);
+        for (int64_t j = 0; j < l->n; j++)
+            c[l->swap ? j * step + i : i * step + j] = values[j];
+    }
+    if (epilogue)
+        soma__epilogue_run(w->call, w->isa, c, step, row0, rows, col0, cols);
+}
+
 void soma__product_run(const soma__product *p, const soma__product_data *data,
                        const soma__call *call, const soma__isa_table *isa)
 {
@@ -481,6 +542,11 @@ void soma__product_run(const soma__product *p, const soma__product_data *data,
     if (p->m == 0 || p->n == 0 || p->batch == 0)
         return;
     arrange(&w.l, p, isa, soma__pool_threads(call->pool));
+    if (w.l.dots) {
+        locate(&w, 0, &w.left, &w.right);
+        soma__parallel(call->pool, ceil_div(w.l.m, w.l.block_m), dots_unit, &w);
+        return;
+    }
     if (w.l.solo) {
         soma__parallel(call->pool, p->batch * w.l.parts, solo_unit, &w);
         if (w.l.parts > 1) {
