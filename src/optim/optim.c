@@ -306,7 +306,7 @@ void soma_optimizer_apply(soma_optimizer *optimizer, const soma_var *params, con
                                .unbias = hyper_scalar(hyper, 2)};
     for (int i = 0; i < optimizer->count; i++) {
         soma__optim_step step = shared;
-        soma_var old[SOMA__OPTIM_STATES];
+        soma_var old[SOMA__OPTIM_STATES] = {{0}};
         step.param = params[i];
         step.grad = factor.graph ? soma_mul(grads[i], factor) : grads[i];
         for (int k = 0; k < optimizer->states; k++) {

@@ -146,6 +146,8 @@ static void find_direct(fused_job *job)
         job->direct[i] = -1;
     for (int k = 0; k < p->stores; k++) {
         int at = last_write(p, p->store[k]);
+        /* at < p->insns, which the analyser does not know to have a bound.
+         * NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
         bool direct = at >= 0 && job->out[k].dtype == SOMA_F32 && job->direct[at] < 0;
         for (int i = 0; i < p->loads; i++) {
             if (job->in[i].data != job->out[k].data)
@@ -264,6 +266,8 @@ static soma__strip load_operand(const fused_job *job, int i, float *buffer, cons
                                 int64_t rows, int64_t n)
 {
     const place *in = &job->in[i];
+    /* Set for each i < p->loads; the analyser takes p->loads for something that changes.
+     * NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Branch) */
     if (w->moves && job->in_buffer[i] < 0)
         return (soma__strip){(float *)(void *)w->data, w->ld, false};
     int64_t different = w->ld == 0 ? 1 : rows;
@@ -314,7 +318,7 @@ static void run_tile(const fused_job *job, fused_frame *frame, const window *in,
     }
     for (int i = 0; i < p->insns; i++) {
         const soma__insn *insn = &p->insn[i];
-        int k = job->direct[i];
+        int k = job->direct[i]; /* NOLINT(bugprone-signed-char-misuse): -1 is meant */
         soma__strip d;
         if (k >= 0)
             d = (soma__strip){(float *)(void *)out[k].data, out[k].ld, false};
@@ -328,7 +332,8 @@ static void run_tile(const fused_job *job, fused_frame *frame, const window *in,
         strip[insn->dst] = d;
     }
     for (int k = 0; k < p->stores; k++)
-        if (!job->stored[k])
+        if (!job->stored[k]) /* out[k] is set for each k < p->stores, which does not change */
+            /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
             job->isa->store(job->out[k].dtype, out[k].data, out[k].ld, rows, n,
                             &strip[p->store[k]]);
 }
