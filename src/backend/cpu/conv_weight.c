@@ -75,7 +75,8 @@ static size_t arrange(sums *g, const soma__conv_sizes *s, const soma__isa_table 
         table = g->segments * s->taps * s->group_c;
     }
     size_t shared = 0, private = 0;
-    size_t zeros = g->narrow ? (size_t)(s->Wo * s->stride[1] * s->C) : 0;
+    /* Only the middle of a row is longer than one pixel, and it lies within a row of x. */
+    size_t zeros = g->narrow ? (size_t)(s->W * s->C) : 0;
     g->zero_at = soma__conv_take(&shared, zeros);
     g->copies_at = soma__conv_take(&shared, (size_t)(g->parts * g->values));
     g->private_segments =
@@ -329,7 +330,7 @@ void soma__run_conv2d_weight_grad(const soma__call *call, const soma__isa_table 
     g.call = call;
     g.scratch = call->scratch;
     if (g.narrow)
-        memset(g.scratch + g.zero_at, 0, (size_t)(s.Wo * s.stride[1] * s.C) * sizeof(float));
+        memset(g.scratch + g.zero_at, 0, (size_t)(s.W * s.C) * sizeof(float));
     soma__parallel(call->pool, g.parts * s.groups * (g.narrow ? 1 : g.tap_tasks),
                    g.narrow ? narrow_unit : wide_unit, &g);
     soma__parallel(call->pool, soma__conv_ceil_div(g.values, SUM_VALUES), sum_unit, &g);

@@ -200,7 +200,7 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
             l->parts = least(l->parts, PART_VALUES / (l->m * l->n));
     }
     l->part_k = ceil_div(l->k, l->parts);
-    l->pack_right = l->right_col != 1 || (l->m > 6 * mr && l->n > nr && l->k >= 32);
+    l->pack_right = l->right_col != 1 || (l->m > 4 * mr && l->n > nr && l->k >= 32);
     l->pack_left = l->n >= 4 * nr && l->m >= 2 * mr && l->k >= 64;
     bool packs = l->pack_left || l->pack_right;
     l->span_m = packs && !l->solo ? even(l->m, SPAN, l->height) : l->m;
