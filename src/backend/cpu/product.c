@@ -21,7 +21,8 @@
 #include "backend/cpu/gemm.h"
 
 #define SPAN 2048        /* bounds rows, columns and depth of what is packed at once */
-#define DEPTH 384        /* of one pass over k, so that the panels in use stay in L1 and L2 */
+#define DEPTH 256        /* of one pass over k, so that a right panel stays in L1, a round in L2 */
+#define WAY_FLOATS 1024  /* rows so far apart fall into one set of L1, and must be packed */
 #define TASK_FLOPS 1.5e6 /* smaller tasks cost more in handing out than they gain in balance */
 #define TASKS 16         /* as many as keep many threads busy, where the work allows */
 #define BLOCK_ROWS 128   /* bounds the block of C of one task */
@@ -201,11 +202,14 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     }
     l->part_k = ceil_div(l->k, l->parts);
     l->pack_right = l->right_col != 1 || (l->m > 4 * mr && l->n > nr && l->k >= 32);
-    l->pack_left = l->n >= 4 * nr && l->m >= 2 * mr && l->k >= 64;
-    bool packs = l->pack_left || l->pack_right;
+    l->pack_left = l->n >= 4 * nr && l->m >= 2 * mr && l->k >= 64 &&
+                   (!l->left_by_rows || l->left_row % WAY_FLOATS == 0);
+    bool packs = l->pack_left || l->pack_right, staged = l->swap || p->epilogue;
     l->span_m = packs && !l->solo ? even(l->m, SPAN, l->height) : l->m;
     l->span_n = packs && !l->solo ? even(l->n, SPAN, nr) : l->n;
-    l->span_k = l->solo ? l->part_k : packs ? even(l->k, SPAN, 1) : l->k;
+    /* A round that is shallow stays in the L2 caches that the threads read it from; staged blocks
+     * would have to keep their sums between rounds. */
+    l->span_k = l->solo ? l->part_k : packs ? even(l->k, staged ? SPAN : DEPTH, 1) : l->k;
     l->depth = even(l->span_k, DEPTH, 1);
     if (l->solo) {
         l->block_m = l->m;
@@ -220,7 +224,6 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     size_t left = l->pack_left ? padded_m * packed_k : 0;
     size_t right = l->pack_right ? padded_n * packed_k : 0;
     size_t block = (size_t)l->block_m * (size_t)l->block_n;
-    bool staged = l->swap || p->epilogue;
     size_t shared = 0, private = 0;
     if (l->solo) {
         l->private_left = take(&private, left);
@@ -300,19 +303,26 @@ static void compute(const work *w, operand left, operand right, int64_t rows, in
     const float *row[SOMA__GEMM_MAX_MR];
     tile.right_step = l->pack_right ? nr : l->right_row;
     tile.left_step = l->pack_left ? l->height : l->left_col;
-    for (int64_t i = 0; i < rows; i += l->height) {
-        tile.rows = least(l->height, rows - i);
-        if (l->pack_left) {
-            segment.left = left.data + i / l->height * left.panel_step;
-        } else if (l->left_by_rows) {
-            for (int64_t r = 0; r < tile.rows; r++)
-                row[r] = left.data + (i + r) * l->left_row;
-            segment.rows = row;
-        } else {
-            segment.left = left.data + i;
-        }
-        for (int64_t j = 0; j < cols; j += nr) {
+    /* Deep tiles take their time from the operands: a panel of the right one stays in L1 while
+     * those of the left one pass by. Shallow ones take it from C, which is then walked along its
+     * rows. */
+    const bool by_cols = deep >= DEPTH / 2 + 1;
+    const int64_t outer_end = by_cols ? cols : rows, outer_step = by_cols ? nr : l->height;
+    const int64_t inner_end = by_cols ? rows : cols, inner_step = by_cols ? l->height : nr;
+    for (int64_t outer = 0; outer < outer_end; outer += outer_step) {
+        for (int64_t inner = 0; inner < inner_end; inner += inner_step) {
+            const int64_t i = by_cols ? inner : outer, j = by_cols ? outer : inner;
+            tile.rows = least(l->height, rows - i);
             tile.cols = least(nr, cols - j);
+            if (l->pack_left) {
+                segment.left = left.data + i / l->height * left.panel_step;
+            } else if (l->left_by_rows) {
+                for (int64_t r = 0; r < tile.rows; r++)
+                    row[r] = left.data + (i + r) * l->left_row;
+                segment.rows = row;
+            } else {
+                segment.left = left.data + i;
+            }
             segment.right = l->pack_right ? right.data + j / nr * right.panel_step : right.data + j;
             tile.c = c + i * c_step + j;
             w->isa->gemm->tile(&tile);
