@@ -47,6 +47,10 @@ static soma_status create(soma_dataset **out, int64_t count, soma_dtype x_dtype,
     *out = NULL;
     if (count < 1)
         return soma__fail(err, SOMA_INVALID, "the data set is empty");
+    if (x_shape->ndim >= SOMA_MAX_DIMS || y_shape->ndim >= SOMA_MAX_DIMS)
+        return soma__fail(err, SOMA_INVALID,
+                          "a sample has at most %d dimensions: the batch is one more",
+                          SOMA_MAX_DIMS - 1);
     soma_dataset *dataset = soma__calloc(1, sizeof *dataset);
     if (!dataset)
         return soma__fail(err, SOMA_MEMORY, "no memory for a data set");

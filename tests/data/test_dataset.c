@@ -220,6 +220,10 @@ static void callbacks_give_samples_and_faults(void **state)
     assert_non_null(strstr(err.message, "sample 3"));
     assert_int_equal(soma_dataset_read(d, (int64_t[]){5}, 1, x, y, &err), SOMA_INVALID);
     soma_dataset_release(d);
+    /* A batch of such samples would have more dimensions than a shape holds. */
+    source.x_shape = SOMA_SHAPE(1, 1, 1, 1, 1, 1, 1, 1);
+    assert_int_equal(soma_dataset_from_callback(&d, &source, &err), SOMA_INVALID);
+    assert_non_null(strstr(err.message, "7 dimensions"));
 }
 
 int main(void)
