@@ -322,3 +322,9 @@ uint64_t soma__hash(uint64_t seed, const void *data, size_t size)
         seed = (seed ^ bytes[i]) * UINT64_C(0x100000001b3);
     return seed;
 }
+
+bool soma__ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && memcmp(text + n - m, end, m) == 0;
+}

@@ -25,6 +25,9 @@ void soma__text_free(soma__text *text);
 /* snprintf in the C locale, whatever the program's locale is: "0.5", never "0,5". */
 int soma__format(char *buffer, size_t size, const char *format, ...) SOMA_PRINTF(3, 4);
 
+/* Does `text` end in `end`? */
+bool soma__ends_with(const char *text, const char *end);
+
 /* Strict number readers: the whole string must be the number. */
 bool soma__parse_int(const char *text, int64_t *out);
 bool soma__parse_float(const char *text, double *out);

@@ -8,12 +8,6 @@
 /* More classes than this are counted, not listed. */
 #define LISTED_CLASSES 20
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* How many samples of each class; NULL when there are no labels, or no memory. */
 static int64_t *count_classes(const soma_dataset *d)
 {
@@ -90,7 +84,7 @@ static void show_part(const arguments *args, const char *name, const soma_datase
 static soma_status show_one(const arguments *args, const char *what, soma_error *err)
 {
     soma_data data = {0};
-    if (strchr(what, ',') || ends_with(what, ".csv") || ends_with(what, ".csv.gz")) {
+    if (strchr(what, ',') || soma__ends_with(what, ".csv") || soma__ends_with(what, ".csv.gz")) {
         SOMA__TRY(cli_dataset(args, what, false, &data.train, err));
         show_part(args, "all", data.train);
     } else {

@@ -10,12 +10,6 @@
 
 #define DEFAULT_TOP 3
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* --- from files to batches [N, input…] ----------------------------------------------------------
  */
 
@@ -141,9 +135,9 @@ static soma_status read_table(soma_tensor **out, const arguments *args, const so
 static soma_status read_samples(soma_tensor **out, const arguments *args, const soma_shape *input,
                                 const char *path, soma_error *err)
 {
-    if (ends_with(path, ".csv") || ends_with(path, ".csv.gz"))
+    if (soma__ends_with(path, ".csv") || soma__ends_with(path, ".csv.gz"))
         return read_table(out, args, input, path, err);
-    if (ends_with(path, ".png") || ends_with(path, ".PNG"))
+    if (soma__ends_with(path, ".png") || soma__ends_with(path, ".PNG"))
         return read_picture(out, args, input, path, err);
     return read_idx(out, args, input, path, err);
 }

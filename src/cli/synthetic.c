@@ -4,15 +4,8 @@
 
 #include "base/rng.h"
 #include "cli/cli.h"
+#include "tensor/tensor.h"
 #include "train/step.h"
-
-static soma_shape batched(const soma_shape *sample, int64_t count)
-{
-    soma_shape shape = {.ndim = sample->ndim + 1, .dim = {count}};
-    for (int i = 0; i < sample->ndim; i++)
-        shape.dim[i + 1] = sample->dim[i];
-    return shape;
-}
 
 /* Numbers in [0, top), whole for integers. */
 static void fill(soma_tensor *tensor, double top, const char *stream)
@@ -31,7 +24,7 @@ static soma_status output_shape(soma_shape *out, soma_model *model, soma_error *
 {
     const soma_model_options *o = soma_model_get_options(model);
     soma_tensor *x, *y;
-    SOMA__TRY(soma_tensor_create(&x, SOMA_F32, batched(&o->input, 1), err));
+    SOMA__TRY(soma_tensor_create(&x, SOMA_F32, soma__shape_batched(&o->input, 1), err));
     soma_status status = soma_model_predict(model, x, &y, err);
     soma_tensor_release(x);
     SOMA__TRY(status);
@@ -60,7 +53,7 @@ soma_status cli_synthetic(soma_dataset **out, soma_model *model, int64_t count, 
     soma_dtype dtype = o->input_dtype ? o->input_dtype : SOMA_F32;
     soma_tensor *x, *y = NULL;
     *out = NULL;
-    SOMA__TRY(soma_tensor_create(&x, dtype, batched(&o->input, count), err));
+    SOMA__TRY(soma_tensor_create(&x, dtype, soma__shape_batched(&o->input, count), err));
     fill(x, dtype == SOMA_U8 ? 256 : 1, "inputs");
     soma_status status = make_targets(&y, model, count, err);
     if (status == SOMA_OK)
@@ -101,11 +94,11 @@ static soma_status prepare(cli_step *s, soma_model *model, int64_t batch,
     soma_tensor *x, *y; /* only to know how many bytes a batch has */
     const soma_shape *x_shape = soma_dataset_x_shape(s->dataset);
     const soma_shape *y_shape = soma_dataset_y_shape(s->dataset);
-    SOMA__TRY(
-        soma_tensor_create(&x, soma_dataset_x_dtype(s->dataset), batched(x_shape, batch), err));
+    SOMA__TRY(soma_tensor_create(&x, soma_dataset_x_dtype(s->dataset),
+                                 soma__shape_batched(x_shape, batch), err));
     s->x = x;
-    SOMA__TRY(
-        soma_tensor_create(&y, soma_dataset_y_dtype(s->dataset), batched(y_shape, batch), err));
+    SOMA__TRY(soma_tensor_create(&y, soma_dataset_y_dtype(s->dataset),
+                                 soma__shape_batched(y_shape, batch), err));
     s->y = y;
     for (int64_t i = 0; i < batch; i++) {
         char *to_x = (char *)soma_tensor_data(x) + soma_tensor_bytes(x) / (size_t)batch * (size_t)i;

@@ -9,6 +9,8 @@
 #include "soma/data.h"
 #include "tensor/tensor.h"
 
+#define SOMA__PREFETCH 4 /* batches that a loader has ready ahead, unless told otherwise */
+
 struct soma_dataset {
     atomic_int references;
     int64_t count;

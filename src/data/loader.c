@@ -141,7 +141,7 @@ soma_status soma_loader_create(soma_loader **out, soma_dataset *dataset,
         return soma__fail(err, SOMA_MEMORY, "no memory for a loader");
     loader->options = *options;
     loader->options.threads = options->threads ? options->threads : 1;
-    loader->options.prefetch = options->prefetch ? options->prefetch : 4;
+    loader->options.prefetch = options->prefetch ? options->prefetch : SOMA__PREFETCH;
     loader->dataset = soma_dataset_retain(dataset);
     loader->batches = dataset->count / options->batch;
     if (!options->drop_last && dataset->count % options->batch)

@@ -234,3 +234,9 @@ void soma__json_write(soma__text *out, const soma__value *value, int indent)
 {
     write_value(out, value, indent, 0);
 }
+
+void soma__json_member(soma__text *out, const char *key, double number)
+{
+    soma__text_add(out, ",\"%s\":", key);
+    soma__json_number(out, number);
+}

@@ -31,5 +31,7 @@ void soma__json_write(soma__text *out, const soma__value *value, int indent);
  * infinities, which JSON lacks, are null). */
 void soma__json_string(soma__text *out, const char *text);
 void soma__json_number(soma__text *out, double number);
+/* A further member of an object: ,"key":number. `key` needs no escapes. */
+void soma__json_member(soma__text *out, const char *key, double number);
 
 #endif

@@ -17,21 +17,13 @@ void soma__model_forget_sessions(soma_model *model)
     pthread_mutex_unlock(&model->lock);
 }
 
-static soma_shape batch_shape(const soma_shape *sample, int64_t batch)
-{
-    soma_shape shape = {.ndim = sample->ndim + 1, .dim = {batch}};
-    for (int i = 0; i < sample->ndim; i++)
-        shape.dim[i + 1] = sample->dim[i];
-    return shape;
-}
-
 static soma_status make_session(soma_session **out, soma_model *model, int64_t batch,
                                 soma_dtype dtype, soma_error *err)
 {
     soma_graph *graph;
     soma_plan *plan = NULL;
     SOMA__TRY(soma_graph_create(&graph, err));
-    soma_var x = soma_input(graph, "x", dtype, batch_shape(&model->options.input, batch));
+    soma_var x = soma_input(graph, "x", dtype, soma__shape_batched(&model->options.input, batch));
     soma_var y = soma_model_apply(model, graph, x, SOMA_EVALUATE, (soma_var){0}, NULL, 0, NULL);
     soma_status status = soma_plan_create(&plan, model->context, &y, 1, NULL, 0, err);
     if (status == SOMA_OK)
@@ -80,7 +72,7 @@ static soma_status predict_piece(soma_model *model, const soma_tensor *x, soma_t
                                  int64_t first, int64_t batch, soma_error *err)
 {
     soma_dtype dtype = soma_tensor_dtype(x);
-    soma_shape shape = batch_shape(&model->options.input, batch);
+    soma_shape shape = soma__shape_batched(&model->options.input, batch);
     size_t samples = (size_t)soma_tensor_shape(x)->dim[0];
     const char *from =
         (const char *)soma_tensor_const_data(x) + soma_tensor_bytes(x) / samples * (size_t)first;
@@ -111,7 +103,7 @@ soma_status soma_model_predict(soma_model *model, const soma_tensor *x, soma_ten
     if (!x)
         return soma__fail(err, SOMA_INVALID, "there is no tensor to predict from");
     const soma_shape *given = soma_tensor_shape(x);
-    soma_shape want = batch_shape(&model->options.input, given->ndim ? given->dim[0] : 0);
+    soma_shape want = soma__shape_batched(&model->options.input, given->ndim ? given->dim[0] : 0);
     if (given->ndim == 0 || !soma_shape_equal(given, &want)) {
         bool single = soma_shape_equal(given, &model->options.input);
         return soma__fail(err, SOMA_SHAPE,
@@ -130,7 +122,7 @@ soma_status soma_model_predict(soma_model *model, const soma_tensor *x, soma_ten
     int64_t samples = given->dim[0];
     soma_tensor *y;
     soma_status status =
-        soma_tensor_create(&y, SOMA_F32, batch_shape(&model->output, samples), err);
+        soma_tensor_create(&y, SOMA_F32, soma__shape_batched(&model->output, samples), err);
     for (int64_t first = 0; first < samples && status == SOMA_OK; first += PIECE)
         status = predict_piece(model, x, y, first,
                                samples - first < PIECE ? samples - first : PIECE, err);

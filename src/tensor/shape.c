@@ -133,3 +133,11 @@ void soma__broadcast_strides(const soma_shape *from, const soma_shape *to,
         if (from->dim[from->ndim - i] != 1)
             strides[to->ndim - i] = own[from->ndim - i];
 }
+
+soma_shape soma__shape_batched(const soma_shape *sample, int64_t batch)
+{
+    soma_shape shape = {.ndim = sample->ndim + 1, .dim = {batch}};
+    for (int i = 0; i < sample->ndim; i++)
+        shape.dim[i + 1] = sample->dim[i];
+    return shape;
+}

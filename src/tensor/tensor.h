@@ -27,6 +27,9 @@ bool soma__shape_count(const soma_shape *shape, int64_t *out);
 bool soma__shape_bytes(const soma_shape *shape, soma_dtype dtype, size_t *out);
 /* NumPy broadcasting of two shapes; false when they do not fit. */
 bool soma__shape_broadcast(const soma_shape *a, const soma_shape *b, soma_shape *out);
+/* The shape of `batch` samples, [batch, sample…]; a sample has fewer than SOMA_MAX_DIMS dimensions.
+ */
+soma_shape soma__shape_batched(const soma_shape *sample, int64_t batch);
 /* Row-major strides in elements. */
 void soma__shape_strides(const soma_shape *shape, int64_t strides[SOMA_MAX_DIMS]);
 /* Strides for reading `from` as if it had shape `to` (0 where broadcast), aligned at the last dim;

@@ -2,7 +2,6 @@
  * under names with a '/', the optimiser's state and the best weights so far, and in its metadata
  * where the run stands. Together with the counter-based random numbers this makes a resumed run end
  * in the same bits as one that was never stopped. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -22,12 +21,6 @@ static void add_int(soma__text *text, const char *key, int64_t value)
     soma__text_add(text, ",\"%s\":%lld", key, (long long)value);
 }
 
-static void add_number(soma__text *text, const char *key, double value)
-{
-    soma__text_add(text, ",\"%s\":", key);
-    soma__json_number(text, value);
-}
-
 static soma_status describe(const soma__run *run, char **out, soma_error *err)
 {
     const soma__progress *p = &run->progress;
@@ -42,11 +35,11 @@ static soma_status describe(const soma__run *run, char **out, soma_error *err)
     add_int(&text, "epoch", p->epoch);
     add_int(&text, "step", p->step);
     add_int(&text, "steps", p->steps);
-    add_number(&text, "meter_loss", p->meter.loss);
-    add_number(&text, "meter_correct", p->meter.correct);
+    soma__json_member(&text, "meter_loss", p->meter.loss);
+    soma__json_member(&text, "meter_correct", p->meter.correct);
     add_int(&text, "meter_samples", p->meter.samples);
     add_int(&text, "best", p->best);
-    add_number(&text, "best_loss", p->best_loss);
+    soma__json_member(&text, "best_loss", p->best_loss);
     add_int(&text, "waiting", p->waiting);
     add_int(&text, "finished", p->finished);
     soma__text_add(&text, ",\"history\":[");

@@ -23,23 +23,18 @@ soma_status soma__history_add(soma__run *run, const soma_epoch *epoch, soma_erro
     return SOMA_OK;
 }
 
-static void add_number(soma__text *out, const char *key, double value)
-{
-    soma__text_add(out, ",\"%s\":", key);
-    soma__json_number(out, value);
-}
-
 void soma__history_line(soma__text *out, const soma_epoch *epoch)
 {
     soma__text_add(out, "{\"epoch\":%lld", (long long)epoch->epoch);
-    add_number(out, "loss", epoch->train.loss);
-    add_number(out, "accuracy", epoch->train.accuracy);
+    soma__json_member(out, "loss", epoch->train.loss);
+    soma__json_member(out, "accuracy", epoch->train.accuracy);
     soma__text_add(out, ",\"samples\":%lld", (long long)epoch->train.samples);
-    add_number(out, "val_loss", epoch->validation.samples ? epoch->validation.loss : NAN);
-    add_number(out, "val_accuracy", epoch->validation.samples ? epoch->validation.accuracy : NAN);
+    soma__json_member(out, "val_loss", epoch->validation.samples ? epoch->validation.loss : NAN);
+    soma__json_member(out, "val_accuracy",
+                      epoch->validation.samples ? epoch->validation.accuracy : NAN);
     soma__text_add(out, ",\"val_samples\":%lld", (long long)epoch->validation.samples);
-    add_number(out, "rate", epoch->rate);
-    add_number(out, "seconds", epoch->seconds);
+    soma__json_member(out, "rate", epoch->rate);
+    soma__json_member(out, "seconds", epoch->seconds);
     soma__text_add(out, ",\"best\":%s}", epoch->best ? "true" : "false");
 }
 

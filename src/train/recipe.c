@@ -400,12 +400,6 @@ soma_status soma_recipe_data(const soma_recipe *recipe, soma_data *out, soma_err
     return status;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 soma_status soma_dataset_open(soma_dataset **out, const char *what, const char *folder,
                               const char *label, bool regress, soma_error *err)
 {
@@ -418,7 +412,7 @@ soma_status soma_dataset_open(soma_dataset **out, const char *what, const char *
         soma__free(images);
         return status;
     }
-    if (ends_with(what, ".csv") || ends_with(what, ".csv.gz"))
+    if (soma__ends_with(what, ".csv") || soma__ends_with(what, ".csv.gz"))
         return soma_dataset_open_csv(out, what, label, regress, err);
     soma_data data;
     SOMA__TRY(soma_data_open(&data, what, folder, err));

@@ -83,14 +83,6 @@ soma_status soma__data_fits(const soma_model *model, const soma_dataset *dataset
 /* --- the graph ----------------------------------------------------------------------------------
  */
 
-static soma_shape batched(const soma_shape *sample, int64_t batch)
-{
-    soma_shape shape = {.ndim = sample->ndim + 1};
-    shape.dim[0] = batch;
-    memcpy(shape.dim + 1, sample->dim, (size_t)sample->ndim * sizeof shape.dim[0]);
-    return shape;
-}
-
 /* Losses of other tasks than classification: [B,…] -> [B], the mean over a sample's outputs. */
 static soma_var per_sample(soma_var loss)
 {
@@ -186,8 +178,10 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
 {
     soma_graph *graph = b->graph;
     soma_var key = {0}, hyper = {0};
-    soma_var x = soma_input(graph, "x", like->x_dtype, batched(&like->x_shape, step->batch));
-    soma_var y = soma_input(graph, "y", like->y_dtype, batched(&like->y_shape, step->batch));
+    soma_var x =
+        soma_input(graph, "x", like->x_dtype, soma__shape_batched(&like->x_shape, step->batch));
+    soma_var y =
+        soma_input(graph, "y", like->y_dtype, soma__shape_batched(&like->y_shape, step->batch));
     if (optimizer) {
         key = soma_input(graph, "key", SOMA_I64, SOMA_SHAPE(2));
         hyper = soma_input(graph, "hyper", SOMA_F32, SOMA_SHAPE(4));
@@ -258,8 +252,10 @@ soma_status soma__step_feed(soma__step *step, const soma_model *model, const som
 {
     soma_session *s = step->session;
     SOMA__TRY(soma__labels_fit(model, like, y, step->batch, err));
-    SOMA__TRY(feed(s, "x", like->x_dtype, batched(&like->x_shape, step->batch), x, err));
-    SOMA__TRY(feed(s, "y", like->y_dtype, batched(&like->y_shape, step->batch), y, err));
+    SOMA__TRY(
+        feed(s, "x", like->x_dtype, soma__shape_batched(&like->x_shape, step->batch), x, err));
+    SOMA__TRY(
+        feed(s, "y", like->y_dtype, soma__shape_batched(&like->y_shape, step->batch), y, err));
     if (hyper)
         SOMA__TRY(feed(s, "hyper", SOMA_F32, SOMA_SHAPE(4), hyper, err));
     if (key)

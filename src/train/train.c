@@ -401,8 +401,8 @@ soma_status soma_train_estimate(soma_model *model, const soma_data *data,
         out->trainable = soma_model_size(model, true);
         out->step_flops = info.flops;
         out->step_bytes = info.bytes;
-        size_t prefetched =
-            4 * (size_t)run.options.batch * (data->train->x_bytes + data->train->y_bytes);
+        size_t prefetched = SOMA__PREFETCH * (size_t)run.options.batch *
+                            (data->train->x_bytes + data->train->y_bytes);
         /* The best weights are a second copy of the parameters. */
         out->bytes = info.variable_bytes + step_bytes(&run.full) + step_bytes(&run.rest) +
                      step_bytes(&run.evaluator.full) + step_bytes(&run.evaluator.rest) +
