@@ -1,6 +1,7 @@
 /* product.c: cuts matrix products into tiles (gemm.h).
  *
- * The shape alone decides everything here, so any number of threads gives the same bits.
+ * The shape alone decides tiles and the cuts of each sum, so any number of threads gives the same
+ * bits. The threads decide only who packs what, and which task computes a tile.
  *
  * - Swap: C = A·B or Cᵀ = Bᵀ·Aᵀ, whichever fills the vectors better and packs less. Tiles
  *   want the right operand's rows contiguous, so a transposed B must be packed, and the
@@ -8,6 +9,9 @@
  * - Shared: one large matrix. All threads pack the operands into panels, then all compute
  *   blocks of C that they take from a list. Operands beyond SPAN rows, columns or depth are
  *   taken in several rounds, which bounds the scratch.
+ * - Stripes: a large matrix with columns enough. A task has all rows of some columns, so that it
+ *   alone needs its right panels and packs them for itself: a panel that another core has just
+ *   written comes slowly. Few threads each pack the left operand too, for the same reason.
  * - Solo: many small matrices, or a small C with a long sum. One task does a whole matrix, or
  *   one part of its sum, packing what it needs for itself; parts are added up in order.
  * - Dots: A of few rows, or B of few columns, both with their sums along memory. Each value of
@@ -24,7 +28,9 @@
 #define DEPTH 256        /* of one pass over k, so that a right panel stays in L1, a round in L2 */
 #define WAY_FLOATS 1024  /* rows so far apart fall into one set of L1, and must be packed */
 #define TASK_FLOPS 1.5e6 /* smaller tasks cost more in handing out than they gain in balance */
-#define TASKS 16         /* as many as keep many threads busy, where the work allows */
+#define TASKS 4          /* for each thread at least, where the work allows, to share it evenly */
+#define STRIPE_ROWS 512  /* whose left panels of one round stay in L2 */
+#define OWN_LEFT 4       /* most threads that each pack the left operand */
 #define BLOCK_ROWS 128   /* bounds the block of C of one task */
 #define BLOCK_COLS 512
 #define SOLO_VALUES 65536 /* most values of a matrix C done by one task */
@@ -35,7 +41,7 @@
 #define PART_VALUES (4 << 20) /* bounds the partial sums kept: 16 MB */
 
 typedef struct layout {
-    bool swap, solo, dots, pack_left, pack_right, left_by_rows;
+    bool swap, solo, dots, stripes, own_left, pack_left, pack_right, left_by_rows;
     /* After the swap: left [m,k], right [k,n]; steps as in soma__product. */
     int64_t m, n, k, left_row, left_col, right_row, right_col;
     int64_t height; /* rows of a tile */
@@ -45,7 +51,7 @@ typedef struct layout {
     int64_t parts, part_k;
     /* Scratch, in floats: shared, then for each thread. */
     size_t left_at, right_at, sums_at, private_at;
-    size_t private_left, private_right, private_block, private_turned, private_size;
+    size_t private_left, private_round, private_right, private_block, private_turned, private_size;
 } layout;
 
 typedef struct work {
@@ -62,6 +68,7 @@ typedef struct work {
     int64_t m0, rows, n0, cols, k0, deep;
     int64_t left_units, chunk;
     bool first, last;
+    int64_t round; /* counted from 1 */
 } work;
 
 static int64_t least(int64_t a, int64_t b)
@@ -124,14 +131,14 @@ static void orient(layout *l, const soma__product *p, const soma__isa_table *isa
 
 /* Cuts the block of one task: halves the longer side until there are tasks enough or they would get
  * too small. */
-static void cut_blocks(layout *l, int64_t nr)
+static void cut_blocks(layout *l, int64_t nr, int threads)
 {
     int64_t m = l->span_m, n = l->span_n;
     for (;;) {
         int64_t tasks = ceil_div(l->span_m, m) * ceil_div(l->span_n, n);
         bool fits = m <= BLOCK_ROWS && n <= BLOCK_COLS;
         double flops = 2.0 * (double)m * (double)n * (double)l->span_k;
-        if (fits && (tasks >= TASKS || flops < 2 * TASK_FLOPS))
+        if (fits && (tasks >= TASKS * threads || flops < 2 * TASK_FLOPS))
             break;
         bool can_m = m > l->height, can_n = n > nr;
         if (!can_m && !can_n)
@@ -183,6 +190,7 @@ static size_t arrange_dots(layout *l, const soma__product *p, int threads)
 static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *isa, int threads)
 {
     const int64_t mr = isa->gemm->mr, nr = isa->gemm->nr;
+    threads = threads < 1 ? 1 : threads;
     if (use_dots(p))
         return arrange_dots(l, p, threads);
     orient(l, p, isa);
@@ -205,7 +213,10 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     l->pack_left = l->n >= 4 * nr && l->m >= 2 * mr && l->k >= 64 &&
                    (!l->left_by_rows || l->left_row % WAY_FLOATS == 0);
     bool packs = l->pack_left || l->pack_right, staged = l->swap || p->epilogue;
-    l->span_m = packs && !l->solo ? even(l->m, SPAN, l->height) : l->m;
+    l->stripes = !l->solo && l->pack_right && l->n >= TASKS * threads * nr;
+    l->own_left = l->stripes && l->pack_left && threads <= OWN_LEFT;
+    int64_t most_rows = l->stripes ? STRIPE_ROWS : SPAN;
+    l->span_m = packs && !l->solo ? even(l->m, most_rows, l->height) : l->m;
     l->span_n = packs && !l->solo ? even(l->n, SPAN, nr) : l->n;
     /* A round that is shallow stays in the L2 caches that the threads read it from; staged blocks
      * would have to keep their sums between rounds. */
@@ -214,8 +225,11 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     if (l->solo) {
         l->block_m = l->m;
         l->block_n = l->n;
+    } else if (l->stripes) {
+        l->block_m = l->span_m;
+        l->block_n = even(l->span_n, ceil_div(l->span_n, TASKS * threads), nr);
     } else {
-        cut_blocks(l, nr);
+        cut_blocks(l, nr, threads);
     }
 
     size_t padded_m = (size_t)(ceil_div(l->span_m, l->height) * l->height);
@@ -230,14 +244,17 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
         l->private_right = take(&private, right);
         l->sums_at = take(&shared, l->parts > 1 ? (size_t)l->parts * (size_t)(l->m * l->n) : 0);
     } else {
-        l->left_at = take(&shared, left);
-        l->right_at = take(&shared, right);
+        l->private_left = take(&private, l->own_left ? left : 0);
+        l->private_round = take(&private, l->own_left ? sizeof(int64_t) / sizeof(float) : 0);
+        l->left_at = take(&shared, l->own_left ? 0 : left);
+        l->private_right = take(&private, l->stripes ? (size_t)(l->block_n * l->depth) : 0);
+        l->right_at = take(&shared, l->stripes ? 0 : right);
         l->sums_at = take(&shared, staged && l->span_k < l->k ? padded_m * padded_n : 0);
     }
     l->private_block = take(&private, staged ? block : 0);
     l->private_turned = take(&private, l->swap && p->epilogue ? block : 0);
     l->private_size = private;
-    l->private_at = take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
+    l->private_at = take(&shared, private * (size_t)threads);
     return shared;
 }
 
@@ -281,6 +298,25 @@ static void pack_right(const work *w, float *to, const float *right, int64_t j, 
     } else {
         w->isa->gemm->pack_cols(to, nr, right + k * l->right_row + j, l->right_row, count, deep);
     }
+}
+
+/* All panels of rows [i, i + rows) of the left operand, or of columns [j, j + cols) of the right
+ * one.
+ */
+static void pack_all_left(const work *w, float *to, const float *left, int64_t i, int64_t rows,
+                          int64_t k, int64_t deep)
+{
+    const int64_t height = w->l.height;
+    for (int64_t r = 0; r < rows; r += height)
+        pack_left(w, to + r * deep, left, i + r, least(height, rows - r), k, deep);
+}
+
+static void pack_all_right(const work *w, float *to, const float *right, int64_t j, int64_t cols,
+                           int64_t k, int64_t deep)
+{
+    const int64_t nr = w->isa->gemm->nr;
+    for (int64_t c = 0; c < cols; c += nr)
+        pack_right(w, to + c * deep, right, j + c, least(nr, cols - c), k, deep);
 }
 
 /* --- computing ----------------------------------------------------------------------------------
@@ -372,6 +408,18 @@ static void pack_unit(void *context, int64_t unit, int worker)
     }
 }
 
+/* The left panels of this round that belong to one worker, packed on its first task of the round.
+ */
+static const float *own_left(const work *w, float *private)
+{
+    float *to = private + w->l.private_left;
+    int64_t *round = (int64_t *)(void *)(private + w->l.private_round);
+    if (*round != w->round)
+        pack_all_left(w, to, w->left, w->m0, w->rows, w->k0, w->deep);
+    *round = w->round;
+    return to;
+}
+
 static void compute_unit(void *context, int64_t unit, int worker)
 {
     const work *w = context;
@@ -398,11 +446,18 @@ static void compute_unit(void *context, int64_t unit, int worker)
         int64_t deep = least(l->depth, w->deep - k);
         operand left = {w->left + (w->m0 + i) * l->left_row + (w->k0 + k) * l->left_col, 0};
         operand right = {w->right + (w->k0 + k) * l->right_row + (w->n0 + j) * l->right_col, 0};
-        if (l->pack_left)
-            left = (operand){w->scratch + l->left_at + (i / l->height * w->deep + k) * l->height,
-                             w->deep * l->height};
-        if (l->pack_right)
+        if (l->pack_left) {
+            const float *panels = l->own_left ? own_left(w, private) : w->scratch + l->left_at;
+            left =
+                (operand){panels + (i / l->height * w->deep + k) * l->height, w->deep * l->height};
+        }
+        if (l->stripes) {
+            float *panels = private + l->private_right;
+            pack_all_right(w, panels, w->right, w->n0 + j, cols, w->k0 + k, deep);
+            right = (operand){panels, deep * nr};
+        } else if (l->pack_right) {
             right = (operand){w->scratch + l->right_at + (j / nr * w->deep + k) * nr, w->deep * nr};
+        }
         compute(w, left, right, rows, cols, deep, c, step, !w->first || k > 0);
         k += deep;
     } while (k < w->deep);
@@ -429,6 +484,11 @@ static void run_shared(work *w)
 {
     const layout *l = &w->l;
     const int64_t nr = w->isa->gemm->nr;
+    w->round = 0;
+    for (int t = 0; l->own_left && t < soma__pool_threads(w->call->pool); t++) {
+        float *private = w->scratch + l->private_at + (size_t)t * l->private_size;
+        *(int64_t *)(void *)(private + l->private_round) = 0;
+    }
     for (w->m0 = 0; w->m0 < l->m; w->m0 += l->span_m)
         for (w->n0 = 0; w->n0 < l->n; w->n0 += l->span_n) {
             w->rows = least(l->span_m, l->m - w->m0);
@@ -438,12 +498,15 @@ static void run_shared(work *w)
                 w->deep = least(l->span_k, l->k - w->k0);
                 w->first = w->k0 == 0;
                 w->last = w->k0 + w->deep == l->k;
+                w->round++;
                 /* Panels are packed in pieces, so that one wide panel does not keep one thread
                  * busy and the others waiting. */
                 w->chunk = 256;
                 int64_t chunks = ceil_div(w->deep, w->chunk);
-                w->left_units = l->pack_left ? ceil_div(w->rows, l->height) * chunks : 0;
-                int64_t right_units = l->pack_right ? ceil_div(w->cols, nr) * chunks : 0;
+                bool share_left = l->pack_left && !l->own_left;
+                bool share_right = l->pack_right && !l->stripes;
+                w->left_units = share_left ? ceil_div(w->rows, l->height) * chunks : 0;
+                int64_t right_units = share_right ? ceil_div(w->cols, nr) * chunks : 0;
                 soma__parallel(w->call->pool, w->left_units + right_units, pack_unit, w);
                 soma__parallel(w->call->pool,
                                ceil_div(w->rows, l->block_m) * ceil_div(w->cols, l->block_n),
@@ -478,13 +541,11 @@ static void solo_unit(void *context, int64_t unit, int worker)
         int64_t deep = least(l->depth, end - k);
         operand left_k = {left + k * l->left_col, 0}, right_k = {right + k * l->right_row, 0};
         if (l->pack_left) {
-            for (int64_t i = 0; i < l->m; i += l->height)
-                pack_left(w, packed_left + i * deep, left, i, least(l->height, l->m - i), k, deep);
+            pack_all_left(w, packed_left, left, 0, l->m, k, deep);
             left_k = (operand){packed_left, deep * l->height};
         }
         if (l->pack_right) {
-            for (int64_t j = 0; j < l->n; j += nr)
-                pack_right(w, packed_right + j * deep, right, j, least(nr, l->n - j), k, deep);
+            pack_all_right(w, packed_right, right, 0, l->n, k, deep);
             right_k = (operand){packed_right, deep * nr};
         }
         compute(w, left_k, right_k, l->m, l->n, deep, c, l->n, k > first);
