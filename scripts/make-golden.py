@@ -12,6 +12,7 @@ import json
 import pathlib
 import struct
 import sys
+import zlib
 
 import torch
 import torch.nn.functional as F
@@ -56,6 +57,14 @@ def spread(*shape):
 # --- ops --------------------------------------------------------------------------------------------
 
 OPS = {}
+
+
+def group(folder, name, make):
+    """A file of cases with random numbers of its own, so that a change of one leaves the others."""
+    OPS.clear()
+    torch.manual_seed(zlib.crc32(name.encode()))
+    make()
+    write(folder / f"{name}.safetensors", OPS)
 
 
 def case(name, function, **inputs):
