@@ -80,9 +80,12 @@ typedef struct soma_data {
 } soma_data;
 SOMA_API void soma_data_clear(soma_data *data);
 
-/* Opens data by name: "digits", "iris" (embedded), "mnist", "fashion-mnist" (looked for in
- * `folder`, $SOMA_DATA, ./data, and their sub-folder of that name). digits and iris come split with
- * a fixed 20 % test part; mnist with its own. No validation part yet: soma_dataset_split. */
+/* Opens data by name (soma_data_source lists them). "digits" and "iris" are embedded; the files of
+ * the others are looked for in `folder`, $SOMA_DATA, ./data and the user's cache
+ * ($XDG_CACHE_HOME/soma, else ~/.cache/soma), there and in a sub-folder of the set's name. Sets
+ * without a test part of their own come with a fixed one of 20 %. No validation part yet:
+ * soma_dataset_split. Errors: SOMA_NOT_FOUND (the message names the places), SOMA_FORMAT, SOMA_IO,
+ * SOMA_MEMORY. */
 SOMA_MUST_CHECK SOMA_API soma_status soma_data_open(soma_data *out, const char *name,
                                                     const char *folder, soma_error *err);
 

@@ -115,12 +115,12 @@ static void list_sources(const arguments *args)
             cli_json_string(&json, "message", why.message);
             cli_json_end(&json);
         } else {
-            printf("%-14s %-10s %s\n", name, found ? "found" : "not found", doc);
+            printf("%-15s %-10s %s\n", name, found ? "found" : "not found", doc);
         }
     }
     if (!args->json && !args->quiet)
-        printf("\nFiles are looked for in --data DIR, SOMA_DATA and ./data, and in a folder there "
-               "with the data's name.\n");
+        printf("\nFiles are looked for in --data DIR, SOMA_DATA, ./data and the user's cache, and "
+               "in a folder there with the data's name.\n");
 }
 
 int cli_run_data(const arguments *args)
