@@ -4,7 +4,7 @@ import pathlib
 import re
 import sys
 
-ROOMS = ["base", "tensor", "graph", "ops", "autodiff", "plan", "backend", "format", "data", "nn",
+ROOMS = ["base", "metrics", "tensor", "graph", "ops", "autodiff", "plan", "backend", "format", "data", "nn",
          "optim", "train", "cli"]
 root = pathlib.Path(__file__).resolve().parent.parent
 bad = 0

@@ -5,6 +5,7 @@
 #include "base.h"
 #include "data.h"
 #include "graph.h"
+#include "metrics.h"
 #include "nn.h"
 #include "ops.h"
 #include "optim.h"

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""Trains the PyTorch twin of a recipe: the same network, data, optimiser and schedule, so that the two
+figures can stand side by side.
+
+    python3 bench/twin.py recipes/cifar10-lenet.yaml --data DIR [--folds 5] [--seeds 3] [--epochs N]
+
+Needs a Python with torch, numpy and yaml. It reads the recipe itself, so twin and recipe cannot drift
+apart; a key that it does not know stops it. Weights start as soma's do (He or Xavier, zero biases), the
+validation part only chooses the epoch, and the test part is looked at once.
+"""
+import argparse
+import csv
+import gzip
+import json
+import math
+import os
+import time
+
+import numpy as np
+import torch
+import yaml
+from torch import nn
+from torch.nn import functional as F
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+def read_idx(path):
+    with gzip.open(path, "rb") as file:
+        raw = file.read()
+    dims = [int.from_bytes(raw[4 + 4 * i:8 + 4 * i], "big") for i in range(raw[3])]
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * len(dims)).reshape(dims)
+
+
+def read_cifar(path):
+    raw = np.fromfile(path, np.uint8).reshape(-1, 3073)
+    return raw[:, 1:].reshape(-1, 3, 32, 32), raw[:, 0].astype(np.int64)
+
+
+def pictures(source, folder):
+    if source == "cifar10":
+        parts = [read_cifar(os.path.join(folder, "cifar10", f"{p}.bin")) for p in ("train_10k", "test_2k")]
+        return parts[0] + parts[1]
+    name = lambda part, kind: os.path.join(folder, source, f"{part}-{kind}-ubyte.gz")
+    return (read_idx(name("train", "images-idx3"))[:, None], read_idx(name("train", "labels-idx1")).astype(np.int64),
+            read_idx(name("t10k", "images-idx3"))[:, None], read_idx(name("t10k", "labels-idx1")).astype(np.int64))
+
+
+def table(data, folder, regress):
+    """Features with text columns as 0/1 columns, and the target."""
+    path = os.path.join(folder, "tabular", data["file"])
+    with open(path, newline="") as file:
+        rows = [row for row in csv.reader(file) if row]
+    header = rows.pop(0) if data.get("header") else [str(i) for i in range(len(rows[0]))]
+    label = data.get("label", -1)
+    label = header.index(label) if label in header else int(label) % len(header)
+    columns = []
+    for c in range(len(header)):
+        values = [row[c] for row in rows]
+        if c == label:
+            continue
+        try:
+            column = np.array([float(v) if v else math.nan for v in values])
+            if np.isnan(column).any():
+                column = np.where(np.isnan(column), np.nanmedian(column), column)
+            columns.append(column)
+        except ValueError:
+            columns += [np.array([float(v == kind) for v in values]) for kind in sorted(set(values))]
+    target = [row[label] for row in rows]
+    if regress:
+        y = np.array([float(v) for v in target], np.float32)
+    else:
+        kinds = sorted(set(target))
+        y = np.array([kinds.index(v) for v in target])
+    return np.stack(columns, 1).astype(np.float32), y
+
+
+# --- the network ----------------------------------------------------------------------------------
+
+
+def same(layer_kernel):
+    return layer_kernel // 2
+
+
+class Basic(nn.Module):
+    """He et al. 2016, CIFAR form; shortcut of option A (subsampled, zero channels) or B (1x1 conv)."""
+
+    def __init__(self, into, out, stride, option):
+        super().__init__()
+        self.conv1 = nn.Conv2d(into, out, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out)
+        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out)
+        self.into, self.out, self.stride = into, out, stride
+        self.shortcut = None
+        if option == "B" and (stride != 1 or into != out):
+            self.shortcut = nn.Sequential(nn.Conv2d(into, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.shortcut is not None:
+            x = self.shortcut(x)
+        elif self.stride != 1 or self.into != self.out:
+            x = x[:, :, ::self.stride, ::self.stride]
+            x = F.pad(x, (0, 0, 0, 0, 0, self.out - self.into))
+        return F.relu(y + x)
+
+
+def cifar_resnet(blocks, classes, option):
+    layers = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    into = 16
+    for out, stride in ((16, 1), (32, 2), (64, 2)):
+        for i in range(blocks):
+            layers.append(Basic(into, out, stride if i == 0 else 1, option))
+            into = out
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes))
+
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "silu": nn.SiLU}
+FLATTENS = object()
+
+
+def build(model, shape):
+    """The modules of a recipe's layer list on samples of `shape` (channels first)."""
+    layers = []
+
+    def relu_like(activation):
+        return activation in ("relu", None) and activation is not None
+
+    specs = [(m, {}) if isinstance(m, str) else next(iter(m.items())) for m in model]
+    for at, (kind, keys) in enumerate(specs):
+        short = {"dense": "units", "dropout": "p", "max_pool2d": "size", "avg_pool2d": "size"}
+        if not isinstance(keys, dict):
+            keys = {short[kind]: keys}
+        following = next((k for k, _ in specs[at + 1:] if k not in ("batch_norm", "dropout", "max_pool2d", "flatten")), None)
+        activation = keys.get("activation", following if following in ACTIVATIONS else None)
+        probe = torch.zeros(2, *shape)
+        if kind == "dense":
+            add = nn.Linear(shape[0], keys["units"], bias=not keys.get("no_bias"))
+        elif kind == "conv2d":
+            kernel = keys.get("kernel", 3)
+            add = nn.Conv2d(shape[0], keys["filters"], kernel, keys.get("stride", 1),
+                            same(kernel) if keys.get("padding") == "same" else keys.get("pad", 0),
+                            bias=not keys.get("no_bias"))
+        elif kind == "batch_norm":
+            add = nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
+        elif kind == "dropout":
+            add = nn.Dropout(keys["p"])
+        elif kind == "spatial_dropout":
+            add = nn.Dropout2d(keys["p"])
+        elif kind in ("max_pool2d", "avg_pool2d"):
+            pool = nn.MaxPool2d if kind[0] == "m" else nn.AvgPool2d
+            add = pool(keys["size"], keys.get("stride", keys["size"]))
+        elif kind == "flatten":
+            add = nn.Flatten()
+        elif kind in ACTIVATIONS:
+            add = ACTIVATIONS[kind]()
+        elif kind == "resnet_cifar":
+            add = cifar_resnet((keys["depth"] - 2) // 6, keys["classes"], keys.get("shortcut", "A"))
+        else:
+            raise SystemExit(f"the twin has no layer {kind}")
+        for module in add.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                if activation in ("relu", "silu", "gelu") or isinstance(module, nn.Conv2d):
+                    nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+                else:
+                    nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        layers.append(add)
+        if "activation" in keys:
+            layers.append(ACTIVATIONS[keys["activation"]]())
+        with torch.no_grad():
+            shape = tuple(nn.Sequential(*layers[-2 if "activation" in keys else -1:]).eval()(probe).shape[1:])
+    return nn.Sequential(*layers)
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def crop_and_flip(x, pad):
+    """Zero padding by `pad`, a random window of the old size, mirrored half of the time."""
+    n, _, h, w = x.shape
+    big = F.pad(x, (pad, pad, pad, pad))
+    top, left = torch.randint(0, 2 * pad + 1, (n,)), torch.randint(0, 2 * pad + 1, (n,))
+    rows = (top[:, None] + torch.arange(h))[:, None, :, None]
+    flip = torch.rand(n) < 0.5
+    across = torch.where(flip[:, None], torch.arange(w - 1, -1, -1), torch.arange(w))
+    cols = (left[:, None] + across)[:, None, None, :]
+    return big[torch.arange(n)[:, None, None, None], torch.arange(x.shape[1])[None, :, None, None], rows, cols]
+
+
+def optimizer_of(net, keys):
+    kind, rate = keys.get("kind", "sgd"), keys["rate"]
+    decay = keys.get("weight_decay", 0)
+    if kind == "sgd":
+        return torch.optim.SGD(net.parameters(), rate, keys.get("momentum", 0), weight_decay=decay,
+                               nesterov=keys.get("nesterov", False))
+    if kind == "adam":
+        return torch.optim.Adam(net.parameters(), rate, weight_decay=decay)
+    if kind == "adamw":
+        return torch.optim.AdamW(net.parameters(), rate, weight_decay=keys.get("weight_decay", 0.01))
+    raise SystemExit(f"the twin has no optimizer {kind}")
+
+
+def rate_at(keys, step, steps):
+    schedule = keys.get("schedule", "constant")
+    warmup = keys.get("warmup", 0)
+    if step < warmup:
+        return (step + 1) / warmup
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+    if schedule == "constant":
+        return 1.0
+    raise SystemExit(f"the twin has no schedule {schedule}")
+
+
+def train(recipe, parts, epochs, regress, pad):
+    (x, y), held, (test_x, test_y) = parts
+    net = build(recipe["model"], tuple(x.shape[1:]))
+    keys = recipe["train"]
+    optimizer = optimizer_of(net, keys["optimizer"])
+    batch, rate = keys.get("batch", 32), keys["optimizer"]["rate"]
+    per_epoch = x.shape[0] // batch
+    per_epoch += x.shape[0] % batch > 0
+    loss_of = (lambda o, t: F.mse_loss(o[:, 0], t)) if regress else F.cross_entropy
+    best, kept, step = math.inf, None, 0
+    for epoch in range(epochs):
+        net.train()
+        order = torch.randperm(x.shape[0])
+        for at in range(0, x.shape[0], batch):
+            chosen = order[at:at + batch]
+            for group in optimizer.param_groups:
+                group["lr"] = rate * rate_at(keys["optimizer"], step, epochs * per_epoch)
+            part = crop_and_flip(x[chosen], pad) if pad else x[chosen]
+            optimizer.zero_grad(set_to_none=True)
+            loss_of(net(part), y[chosen]).backward()
+            optimizer.step()
+            step += 1
+        if held is not None:
+            loss = measure(net, *held, regress)["loss"]
+            if loss < best:
+                best, kept = loss, {k: v.clone() for k, v in net.state_dict().items()}
+    if kept:
+        net.load_state_dict(kept)
+    return measure(net, test_x, test_y, regress)
+
+
+def measure(net, x, y, regress):
+    net.eval()
+    with torch.no_grad():
+        out = torch.cat([net(part) for part in x.split(1000)])
+    if regress:
+        error = out[:, 0] - y
+        return {"loss": (error ** 2).mean().item(), "rmse": (error ** 2).mean().sqrt().item(),
+                "mae": error.abs().mean().item()}
+    return {"loss": F.cross_entropy(out, y).item(), "accuracy": (out.argmax(1) == y).float().mean().item()}
