@@ -3,6 +3,7 @@
 #define SOMA_TRAIN_H
 
 #include "data.h"
+#include "metrics.h"
 #include "nn.h"
 #include "optim.h"
 
@@ -93,6 +94,27 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_train(soma_model *model, const soma_da
 SOMA_MUST_CHECK SOMA_API soma_status soma_evaluate(soma_model *model, const soma_dataset *dataset,
                                                    int64_t batch, soma_metrics *out,
                                                    int64_t *confusion, soma_error *err);
+
+/* Everything that is usually asked about a model on a data set. What a task does not have is NaN.
+ */
+typedef struct soma_scores {
+    soma_metrics metrics;
+    int classes;      /* classify: those of the model; binary: 2; regress: 0 */
+    double precision; /* the means of the classes (macro) */
+    double recall, f1;
+    double balanced_accuracy, mcc, kappa;
+    double top5;              /* classify with more than 5 classes */
+    double roc_auc;           /* the mean of each class against the rest */
+    double average_precision; /* the same */
+    double calibration_error; /* 15 bins; of the softmax or sigmoid of what the model says */
+    soma_regression_scores regression;
+} soma_scores;
+/* Keeps what the model says of all samples (4 bytes for each output of each sample) while it runs.
+ * `confusion`, unless NULL, receives classes×classes counts; for binary 2×2 over all targets. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_evaluate_scores(soma_model *model,
+                                                          const soma_dataset *dataset,
+                                                          int64_t batch, soma_scores *out,
+                                                          int64_t *confusion, soma_error *err);
 
 /* What a training will take, before it runs. */
 typedef struct soma_train_cost {

@@ -143,8 +143,8 @@ void cli_progress_clear(cli_progress *progress);
 /* --- report.c: how results are shown ------------------------------------------------------------
  */
 typedef struct cli_report {
-    soma_metrics metrics;
-    int classes;        /* 0: no confusion matrix (regression, binary) */
+    soma_scores scores;
+    int classes;        /* 0: no confusion matrix (regression) */
     int64_t *confusion; /* [truth][predicted] */
 } cli_report;
 /* Evaluates `dataset` into *out; cli_report_clear releases. */
@@ -154,7 +154,7 @@ void cli_report_clear(cli_report *report);
 /* "test: accuracy 98.33 % (354 of 360), loss 0.0653" */
 void cli_report_line(const cli_report *report, const char *part);
 void cli_report_confusion(const cli_report *report, const soma_model *model);
-/* Precision, recall and F1 of each class. */
+/* Precision, recall and F1 of each class, and what sums all of them up. */
 void cli_report_classes(const cli_report *report, const soma_model *model);
 /* Adds loss, accuracy, samples, confusion and the classes to a JSON line; keys get `prefix`. */
 void cli_report_json(const cli_report *report, const soma_model *model, const char *prefix,

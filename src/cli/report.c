@@ -8,21 +8,43 @@
 #define MATRIX_CLASSES 20
 #define MISTAKES 10
 
+/* A binary model has one output, and two classes. */
+static int report_classes(const soma_model *model)
+{
+    switch (soma_model_get_options(model)->task) {
+    case SOMA_TASK_CLASSIFY:
+        return soma_model_class_count(model);
+    case SOMA_TASK_BINARY:
+        return 2;
+    case SOMA_TASK_REGRESS:
+        return 0;
+    }
+    return 0;
+}
+
 soma_status cli_report_make(cli_report *out, soma_model *model, const soma_dataset *dataset,
                             int64_t batch, soma_error *err)
 {
-    *out = (cli_report){0};
-    if (soma_model_get_options(model)->task == SOMA_TASK_CLASSIFY) {
-        size_t k = (size_t)soma_model_class_count(model);
+    *out = (cli_report){.classes = report_classes(model)};
+    size_t k = (size_t)out->classes;
+    if (k) {
         out->confusion = soma__calloc(k, k * sizeof *out->confusion);
         if (!out->confusion)
             return soma__fail(err, SOMA_MEMORY, "no memory for a %zu x %zu confusion matrix", k, k);
-        out->classes = (int)k;
     }
-    soma_status status = soma_evaluate(model, dataset, batch, &out->metrics, out->confusion, err);
+    soma_status status =
+        soma_evaluate_scores(model, dataset, batch, &out->scores, out->confusion, err);
     if (status != SOMA_OK)
         cli_report_clear(out);
     return status;
+}
+
+/* The name of class `index`: of two, "0" and "1" where the model knows none. */
+static const char *class_name(const cli_report *r, const soma_model *model, int index)
+{
+    if (soma_model_class_count(model) >= r->classes)
+        return soma_model_class(model, index);
+    return index ? "1" : "0";
 }
 
 void cli_report_clear(cli_report *report)
@@ -42,7 +64,7 @@ char *cli_percent(double share, char *buffer, size_t size)
 
 void cli_report_line(const cli_report *report, const char *part)
 {
-    const soma_metrics *m = &report->metrics;
+    const soma_metrics *m = &report->scores.metrics;
     char percent[32], right[32], all[32];
     soma__format_count(m->samples, all, sizeof all);
     if (isfinite(m->accuracy))
@@ -52,8 +74,10 @@ void cli_report_line(const cli_report *report, const char *part)
                                   sizeof right),
                all, m->loss);
     else
-        printf("%s: mean squared error %.6g (root %.6g) over %s samples\n", part, m->loss,
-               sqrt(m->loss), all);
+        printf(
+            "%s: mean squared error %.6g (root %.6g), mean error %.6g, R2 %.4f over %s samples\n",
+            part, report->scores.regression.mse, report->scores.regression.rmse,
+            report->scores.regression.mae, report->scores.regression.r2, all);
 }
 
 /* --- confusion ----------------------------------------------------------------------------------
@@ -68,7 +92,7 @@ static int64_t cell(const cli_report *r, int truth, int predicted)
 static int column_width(const cli_report *r, const soma_model *model, int column)
 {
     char text[32];
-    size_t width = 3, name = strlen(soma_model_class(model, column));
+    size_t width = 3, name = strlen(class_name(r, model, column));
     width = name > width ? name : width;
     width = width > 12 ? 12 : width;
     for (int t = 0; t < r->classes; t++) {
@@ -82,7 +106,7 @@ static int name_width(const cli_report *r, const soma_model *model)
 {
     size_t width = 8;
     for (int i = 0; i < r->classes; i++) {
-        size_t n = strlen(soma_model_class(model, i));
+        size_t n = strlen(class_name(r, model, i));
         width = n > width ? n : width;
     }
     return (int)(width > 24 ? 24 : width);
@@ -93,10 +117,10 @@ static void print_matrix(const cli_report *r, const soma_model *model)
     int left = name_width(r, model);
     printf("confusion (row: truth, column: predicted)\n%*s", left, "");
     for (int p = 0; p < r->classes; p++)
-        printf("  %*.12s", column_width(r, model, p), soma_model_class(model, p));
+        printf("  %*.12s", column_width(r, model, p), class_name(r, model, p));
     printf("\n");
     for (int t = 0; t < r->classes; t++) {
-        printf("%*.24s", left, soma_model_class(model, t));
+        printf("%*.24s", left, class_name(r, model, t));
         for (int p = 0; p < r->classes; p++) {
             int width = column_width(r, model, p);
             /* A dot for nothing makes the mistakes stand out. */
@@ -127,8 +151,8 @@ static void print_mistakes(const cli_report *r, const soma_model *model)
         if (best == cells)
             return;
         printf("  %6lld times %s taken for %s\n", (long long)r->confusion[best],
-               soma_model_class(model, (int)(best / (size_t)r->classes)),
-               soma_model_class(model, (int)(best % (size_t)r->classes)));
+               class_name(r, model, (int)(best / (size_t)r->classes)),
+               class_name(r, model, (int)(best % (size_t)r->classes)));
         limit = r->confusion[best];
         last = best;
     }
@@ -147,41 +171,63 @@ void cli_report_confusion(const cli_report *report, const soma_model *model)
 /* --- each class ---------------------------------------------------------------------------------
  */
 
-typedef struct class_scores {
-    int64_t samples;
-    double precision, recall, f1; /* NaN: nothing to divide by */
-} class_scores;
-
-static class_scores score(const cli_report *r, int k)
+static void print_classes(const cli_report *report, const soma_model *model)
 {
-    int64_t truth = 0, predicted = 0, right = cell(r, k, k);
-    for (int i = 0; i < r->classes; i++) {
-        truth += cell(r, k, i);
-        predicted += cell(r, i, k);
-    }
-    class_scores s = {.samples = truth, .precision = NAN, .recall = NAN, .f1 = NAN};
-    if (predicted)
-        s.precision = (double)right / (double)predicted;
-    if (truth)
-        s.recall = (double)right / (double)truth;
-    if (truth + predicted)
-        s.f1 = 2 * (double)right / (double)(truth + predicted);
-    return s;
-}
-
-void cli_report_classes(const cli_report *report, const soma_model *model)
-{
-    if (!report->classes)
-        return;
     char a[32], b[32], c[32];
     int left = name_width(report, model);
     printf("%*s  %9s  %9s  %9s  %8s\n", left, "class", "precision", "recall", "F1", "samples");
     for (int k = 0; k < report->classes; k++) {
-        class_scores s = score(report, k);
-        printf("%*.24s  %9s  %9s  %9s  %8lld\n", left, soma_model_class(model, k),
+        soma_class_scores s = soma_scores_class(report->confusion, report->classes, k);
+        printf("%*.24s  %9s  %9s  %9s  %8lld\n", left, class_name(report, model, k),
                cli_percent(s.precision, a, sizeof a), cli_percent(s.recall, b, sizeof b),
-               cli_percent(s.f1, c, sizeof c), (long long)s.samples);
+               cli_percent(s.f1, c, sizeof c), (long long)s.support);
     }
+}
+
+/* --- all classes together -----------------------------------------------------------------------
+ */
+
+/* The numbers of a report, in the order in which they are shown. */
+static const struct number {
+    const char *key, *text;
+    size_t offset;
+} numbers[] = {
+    {"precision", "precision (mean of classes)", offsetof(soma_scores, precision)},
+    {"recall", "recall (mean of classes)", offsetof(soma_scores, recall)},
+    {"f1", "F1 (mean of classes)", offsetof(soma_scores, f1)},
+    {"balanced_accuracy", "balanced accuracy", offsetof(soma_scores, balanced_accuracy)},
+    {"top5_accuracy", "top-5 accuracy", offsetof(soma_scores, top5)},
+    {"mcc", "Matthews correlation", offsetof(soma_scores, mcc)},
+    {"kappa", "Cohen's kappa", offsetof(soma_scores, kappa)},
+    {"roc_auc", "area under ROC", offsetof(soma_scores, roc_auc)},
+    {"average_precision", "average precision", offsetof(soma_scores, average_precision)},
+    {"calibration_error", "calibration error", offsetof(soma_scores, calibration_error)},
+    {"mse", "mean squared error", offsetof(soma_scores, regression.mse)},
+    {"rmse", "its root", offsetof(soma_scores, regression.rmse)},
+    {"mae", "mean error", offsetof(soma_scores, regression.mae)},
+    {"r2", "R2", offsetof(soma_scores, regression.r2)},
+    {"max_error", "largest error", offsetof(soma_scores, regression.max_error)},
+    {"mape", "mean relative error", offsetof(soma_scores, regression.mape)},
+};
+#define NUMBERS (sizeof numbers / sizeof numbers[0])
+
+static double number(const cli_report *r, size_t index)
+{
+    return *(const double *)((const char *)&r->scores + numbers[index].offset);
+}
+
+static void print_numbers(const cli_report *r)
+{
+    for (size_t i = 0; i < NUMBERS; i++)
+        if (!isnan(number(r, i)))
+            printf("%-28s %.6g\n", numbers[i].text, number(r, i));
+}
+
+void cli_report_classes(const cli_report *report, const soma_model *model)
+{
+    if (report->classes)
+        print_classes(report, model);
+    print_numbers(report);
 }
 
 /* --- JSON ---------------------------------------------------------------------------------------
@@ -214,14 +260,14 @@ static void add_classes(const cli_report *r, const soma_model *model, cli_json *
     cli_json list = {0};
     soma__text_add(&list.text, "[");
     for (int k = 0; k < r->classes; k++) {
-        class_scores s = score(r, k);
+        soma_class_scores s = soma_scores_class(r->confusion, r->classes, k);
         soma__text_add(&list.text, k ? ",{" : "{");
         list.first = true;
-        cli_json_string(&list, "class", soma_model_class(model, k));
+        cli_json_string(&list, "class", class_name(r, model, k));
         cli_json_number(&list, "precision", s.precision);
         cli_json_number(&list, "recall", s.recall);
         cli_json_number(&list, "f1", s.f1);
-        cli_json_int(&list, "samples", s.samples);
+        cli_json_int(&list, "samples", s.support);
         soma__text_add(&list.text, "}");
     }
     soma__text_add(&list.text, "]");
@@ -234,10 +280,14 @@ void cli_report_json(const cli_report *report, const soma_model *model, const ch
                      cli_json *json)
 {
     char key[64];
-    add_key(json, prefix, "loss", report->metrics.loss);
-    add_key(json, prefix, "accuracy", report->metrics.accuracy);
+    const soma_metrics *m = &report->scores.metrics;
+    add_key(json, prefix, "loss", m->loss);
+    add_key(json, prefix, "accuracy", m->accuracy);
+    for (size_t i = 0; i < NUMBERS; i++)
+        if (!isnan(number(report, i)))
+            add_key(json, prefix, numbers[i].key, number(report, i));
     snprintf(key, sizeof key, "%ssamples", prefix);
-    cli_json_int(json, key, report->metrics.samples);
+    cli_json_int(json, key, m->samples);
     if (!report->classes)
         return;
     add_confusion(report, json);

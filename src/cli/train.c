@@ -306,7 +306,7 @@ static void show_done(const job *j)
                    (long long)h->epochs[h->best].epoch);
         printf("\n");
     }
-    if (j->report.metrics.samples) {
+    if (j->report.scores.metrics.samples) {
         cli_report_line(&j->report, "test");
         if (!j->args->quiet)
             cli_report_confusion(&j->report, j->m.model);
@@ -326,7 +326,7 @@ static void json_done(const job *j)
     cli_json_bool(&json, "stopped_early", h->stopped_early);
     if (h->best >= 0)
         cli_json_int(&json, "best_epoch", h->epochs[h->best].epoch);
-    if (j->report.metrics.samples)
+    if (j->report.scores.metrics.samples)
         cli_report_json(&j->report, j->m.model, "test_", &json);
     cli_json_string(&json, "model", j->model_path);
     cli_json_string(&json, "curves", j->curves_path);

@@ -59,6 +59,9 @@ soma_status soma__evaluator_run(soma__evaluator *evaluator, soma_metrics *out, i
         soma__meter_add(&meter, step);
         if (confusion && classify)
             count_confusion(confusion, classes, step, y);
+        if (evaluator->see)
+            evaluator->see(evaluator->user, soma_session_output(step->session, step->raw), y,
+                           count);
         if (stop && *stop)
             return soma__fail(err, SOMA_CANCELLED, "stopped during evaluation");
     }

@@ -190,7 +190,7 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
         x = soma_cast(x, input_dtype(model));
     soma_var out = soma_model_apply(model, graph, x, optimizer ? SOMA_TRAIN : SOMA_EVALUATE, key,
                                     b->updates, b->update_capacity, &b->update_count);
-    soma_var loss, correct, classes, outputs[3];
+    soma_var loss, correct, classes, outputs[4];
     build_loss(model, out, y, &loss, &correct, &classes);
     int count = 2;
     outputs[0] = soma_sum(loss);
@@ -204,8 +204,11 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
         step->has_norm = soma_var_ok(norm);
         if (step->has_norm)
             outputs[count++] = norm;
-    } else if (soma_var_ok(classes)) {
-        outputs[count++] = classes;
+    } else {
+        if (soma_var_ok(classes))
+            outputs[count++] = classes;
+        step->raw = count;
+        outputs[count++] = soma_cast(out, SOMA_F32);
     }
     return soma_plan_create(&step->plan, soma_model_context(model), outputs, count, b->updates,
                             b->update_count, err);

@@ -8,11 +8,13 @@
 #include "soma/train.h"
 
 /* A compiled batch. Outputs: 0 the sum of the samples' losses, 1 the number of correct samples (or
- * of their correct share), 2 in evaluation of a classifier the predicted classes i64 [B]. */
+ * of their correct share), 2 in evaluation of a classifier the predicted classes i64 [B]; the last
+ * one in evaluation what the model says, f32 [B, …]. */
 typedef struct soma__step {
     int64_t batch;
     soma_plan *plan;
     soma_session *session;
+    int raw;       /* evaluation: the output that holds what the model says */
     bool has_norm; /* training with clipping: output 2 is the global gradient norm */
 } soma__step;
 
@@ -48,6 +50,9 @@ typedef struct soma__evaluator {
     soma_dataset *dataset; /* borrowed */
     soma_loader *loader;
     soma__step full, rest;
+    /* Unless NULL each batch is handed on: what the model said, and the batch's y. */
+    void (*see)(void *user, const soma_tensor *raw, const void *y, int64_t count);
+    void *user;
 } soma__evaluator;
 soma_status soma__evaluator_create(soma__evaluator *out, soma_model *model,
                                    const soma_dataset *dataset, int64_t batch, soma_error *err);
