@@ -26,6 +26,7 @@ typedef enum soma_activation {
     SOMA_SOFTPLUS,
     SOMA_SOFTMAX, /* over the last axis */
     SOMA_LOG_SOFTMAX,
+    SOMA_RELU6, /* min(max(x, 0), 6) */
 } soma_activation;
 
 /* Fan-in/fan-out scaled schemes: Glorot & Bengio 2010 (xavier), He et al. 2015 (he). */
@@ -127,6 +128,12 @@ SOMA_API soma_layer *soma_layer_residual(soma_layer *body, soma_layer *shortcut,
 /* Branches side by side, joined along the last axis (or added). */
 SOMA_API soma_layer *soma_layer_concat_list(soma_layer *const *branches);
 SOMA_API soma_layer *soma_layer_add_list(soma_layer *const *branches);
+/* The layers `times` times one after the other, each time with parameters of their own. */
+SOMA_API soma_layer *soma_layer_repeat_list(int64_t times, soma_layer *const *layers);
+#define soma_layer_repeat(times_, ...)                                                             \
+    soma_layer_repeat_list((times_), (soma_layer *const[]){__VA_ARGS__, NULL})
+/* y = x · body(x); the body gives x's shape, one that broadcasts to it, or [N,C] for whole maps. */
+SOMA_API soma_layer *soma_layer_gate(soma_layer *body);
 /* Gives a layer a name other than its type and number; returns it. */
 SOMA_API soma_layer *soma_layer_named(soma_layer *layer, const char *name);
 
@@ -211,6 +218,17 @@ typedef struct soma_layer_row {
 /* `*rows` is released with soma_free; the strings are borrowed from the model. */
 SOMA_MUST_CHECK SOMA_API soma_status soma_model_summary(soma_model *model, soma_layer_row **rows,
                                                         int *count, soma_error *err);
+
+/* What layers come to for one sample of shape `input`, without making parameters: also networks
+ * that would not fit into memory. The layers stay the caller's. Errors: those of soma_model_create.
+ */
+typedef struct soma_layer_cost {
+    soma_shape output; /* of one sample */
+    int64_t parameters, trainable;
+    double flops; /* forward */
+} soma_layer_cost;
+SOMA_MUST_CHECK SOMA_API soma_status soma_layer_measure(const soma_layer *layer, soma_shape input,
+                                                        soma_layer_cost *out, soma_error *err);
 
 /* Runs the model in evaluation on x [B, input…] (any B; dtype of the input or f32) and returns its
  * raw output [B, …] (logits for classify). */

@@ -6,6 +6,7 @@
 #include "data.h"
 #include "graph.h"
 #include "metrics.h"
+#include "networks.h"
 #include "nn.h"
 #include "ops.h"
 #include "optim.h"

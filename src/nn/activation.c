@@ -8,9 +8,8 @@
 /* In the order of soma_activation. */
 const char *const soma__activation_names[] = {
     "linear",     "relu", "tanh",     "sigmoid", "gelu",        "gelu_tanh", "silu",
-    "leaky_relu", "elu",  "softplus", "softmax", "log_softmax", NULL};
-_Static_assert(sizeof soma__activation_names / sizeof soma__activation_names[0] ==
-                   SOMA_LOG_SOFTMAX + 2,
+    "leaky_relu", "elu",  "softplus", "softmax", "log_softmax", "relu6",     NULL};
+_Static_assert(sizeof soma__activation_names / sizeof soma__activation_names[0] == SOMA_RELU6 + 2,
                "one name for each activation");
 
 bool soma__activation_relu_like(soma_activation activation)
@@ -23,6 +22,7 @@ bool soma__activation_relu_like(soma_activation activation)
     case SOMA_LEAKY_RELU:
     case SOMA_ELU:
     case SOMA_SOFTPLUS:
+    case SOMA_RELU6:
         return true;
     case SOMA_LINEAR:
     case SOMA_TANH:
@@ -61,6 +61,8 @@ soma_var soma__activate(soma_activation activation, soma_var x)
         return soma_softmax(x, -1);
     case SOMA_LOG_SOFTMAX:
         return soma_log_softmax(x, -1);
+    case SOMA_RELU6:
+        return soma_clamp(x, 0, 6);
     }
     soma_graph_fail(x.graph, SOMA_INVALID, "there is no activation number %d", (int)activation);
     return (soma_var){x.graph, -1};

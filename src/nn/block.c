@@ -1,9 +1,11 @@
 /* block.c: layers made of layers. */
 #include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "nn/layer.h"
+#include "tensor/tensor.h"
 
 /* Length of a NULL-terminated list. */
 static int list_count(soma_layer *const *list)
@@ -160,6 +162,12 @@ static const soma__field branch_fields[] = {
     SOMA__FIELD_NAME(list_options),
 };
 
+/* [] as a branch: it needs no row in the summary. */
+static bool is_identity(const soma_layer *layer)
+{
+    return layer->type == &soma__layer_sequential && layer->child_count == 0 && !layer->fault;
+}
+
 /* Names the two shapes where branch `index` does not fit the first. */
 static soma_var misfit(soma__layer_build *b, const soma_layer *layer, int index,
                        const soma_shape *first, const soma_shape *shape)
@@ -179,7 +187,7 @@ static soma_var build_concat(soma__layer_build *b, const soma_layer *layer, soma
     if (!parts)
         return soma__layer_fail(b, layer, SOMA_MEMORY, "out of memory for %d branches", count);
     for (int i = 0; i < count; i++) {
-        parts[i] = soma__layer_apply_child(b, layer, i, x);
+        parts[i] = is_identity(layer->children[i]) ? x : soma__layer_apply_child(b, layer, i, x);
         if (!soma_var_ok(parts[i]))
             return parts[i];
         soma_shape first = soma_var_shape(parts[0]), shape = soma_var_shape(parts[i]);
@@ -199,7 +207,8 @@ static soma_var build_add(soma__layer_build *b, const soma_layer *layer, soma_va
     if (layer->child_count == 0)
         return soma__layer_fail(b, layer, SOMA_INVALID, "has no branches");
     for (int i = 0; i < layer->child_count; i++) {
-        soma_var part = soma__layer_apply_child(b, layer, i, x);
+        soma_var part =
+            is_identity(layer->children[i]) ? x : soma__layer_apply_child(b, layer, i, x);
         if (!soma_var_ok(part))
             return part;
         soma_shape first = soma_var_shape(sum), shape = soma_var_shape(part);
@@ -249,4 +258,135 @@ soma_layer *soma_layer_concat_list(soma_layer *const *branches)
 soma_layer *soma_layer_add_list(soma_layer *const *branches)
 {
     return soma__layer_new(&soma__layer_add, &(list_options){0}, branches, list_count(branches));
+}
+
+/* --- repeat -------------------------------------------------------------------------------------
+ */
+
+typedef struct repeat_options {
+    const soma__value *children; /* only while a recipe is read */
+    int64_t times;
+    const char *name;
+} repeat_options;
+
+static const soma__field repeat_fields[] = {
+    {.key = "times",
+     .kind = SOMA__FIELD_INT,
+     .offset = offsetof(repeat_options, times),
+     .min = 1,
+     .max = 1000,
+     .required = true,
+     .doc = "how often"},
+    {.key = "layers",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = offsetof(repeat_options, children),
+     .required = true,
+     .doc = "list of layers"},
+    SOMA__FIELD_NAME(repeat_options),
+};
+
+static soma_var build_repeat(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    const repeat_options *o = (const repeat_options *)layer->options;
+    char name[24];
+    soma_activation after = b->next, again = next_activation(layer, -1, SOMA_LINEAR);
+
+    /* One sequential block stands for each copy in turn and borrows the layers. */
+    soma_layer *copy = soma_layer_sequential_list(NULL);
+    if (copy->fault)
+        return soma__layer_fail(b, layer, copy->status, "%s", copy->fault);
+    copy->children = layer->children;
+    copy->child_count = layer->child_count;
+    for (int64_t i = 1; i <= o->times; i++) {
+        snprintf(name, sizeof name, "%lld", (long long)i);
+        b->next = i < o->times ? again : after;
+        x = soma__layer_apply(b, copy, name, x);
+    }
+    copy->children = NULL;
+    copy->child_count = 0;
+    soma_layer_destroy(copy);
+    return x;
+}
+
+const soma__layer_type soma__layer_repeat = {
+    .name = "repeat",
+    .prefix = "repeat",
+    .doc = "its layers several times one after the other, each time with parameters of their own",
+    .shapes = "as its layers",
+    .parameters = "",
+    .size = sizeof(repeat_options),
+    .fields = repeat_fields,
+    .field_count = SOMA__FIELD_COUNT(repeat_fields),
+    .children = SOMA__CHILDREN_LIST,
+    .build = build_repeat,
+};
+
+soma_layer *soma_layer_repeat_list(int64_t times, soma_layer *const *layers)
+{
+    return soma__layer_new(&soma__layer_repeat, &(repeat_options){.times = times}, layers,
+                           list_count(layers));
+}
+
+/* --- gate ---------------------------------------------------------------------------------------
+ */
+
+typedef struct gate_options {
+    const soma__value *body; /* only while a recipe is read */
+    const char *name;
+} gate_options;
+
+static const soma__field gate_fields[] = {
+    {.key = "body",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = offsetof(gate_options, body),
+     .required = true,
+     .doc = "layer or list of layers that makes the factors; [N,C] counts for whole feature maps"},
+    SOMA__FIELD_NAME(gate_options),
+};
+
+static soma_var build_gate(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    char left[SOMA_SHAPE_TEXT_SIZE], right[SOMA_SHAPE_TEXT_SIZE];
+    soma_shape shape = soma_var_shape(x);
+
+    if (!layer->children[0])
+        return soma__layer_fail(b, layer, SOMA_INVALID, "has no body");
+    b->next = SOMA_LINEAR;
+    soma_var factor = soma__layer_apply_child(b, layer, 0, x);
+    if (!soma_var_ok(factor))
+        return factor;
+    soma_shape own = soma_var_shape(factor), wide = own, both;
+    /* [N,C] -> [N,1,1,C] */
+    if (own.ndim == 2 && shape.ndim > 2) {
+        wide.ndim = shape.ndim;
+        wide.dim[shape.ndim - 1] = own.dim[1];
+        for (int i = 1; i < shape.ndim - 1; i++)
+            wide.dim[i] = 1;
+        factor = soma_reshape(factor, wide);
+    }
+    if (wide.ndim != shape.ndim || !soma__shape_broadcast(&wide, &shape, &both) ||
+        !soma_shape_equal(&both, &shape))
+        return soma__layer_fail(b, layer, SOMA_SHAPE, "the factors %s do not fit the input %s",
+                                soma_shape_text(&own, left, sizeof left),
+                                soma_shape_text(&shape, right, sizeof right));
+    return soma_mul(x, factor);
+}
+
+const soma__layer_type soma__layer_gate = {
+    .name = "gate",
+    .prefix = "gate",
+    .doc = "x · body(x): the body says how much of each value passes",
+    .shapes = "[B…] -> [B…]",
+    .parameters = "",
+    .size = sizeof(gate_options),
+    .fields = gate_fields,
+    .field_count = SOMA__FIELD_COUNT(gate_fields),
+    .primary = "body",
+    .children = SOMA__CHILDREN_SLOTS,
+    .build = build_gate,
+};
+
+soma_layer *soma_layer_gate(soma_layer *body)
+{
+    return soma__layer_new(&soma__layer_gate, &(gate_options){0}, (soma_layer *const[]){body}, 1);
 }

@@ -59,15 +59,15 @@ const soma__layer_type *soma__layer_type_find(const char *name, int *choice)
 
 const char *soma__layer_type_nearest(const char *name)
 {
-    const char *names[64];
+    const char *names[256];
     size_t count = 0;
     for (int i = 0; i < TYPE_COUNT; i++) {
-        if (count < 64)
+        if (count < 256)
             names[count++] = types[i]->name;
         if (!types[i]->alias)
             continue;
         const char *const *choices = soma__layer_field(types[i], types[i]->alias)->choices;
-        for (int c = 0; choices[c] && count < 64; c++)
+        for (int c = 0; choices[c] && count < 256; c++)
             names[count++] = choices[c];
     }
     return soma__nearest(name, names, count);
@@ -198,6 +198,49 @@ soma_layer *soma__layer_new(const soma__layer_type *type, const void *options,
         layer->fault = no_memory.fault;
     }
     return layer;
+}
+
+void soma__layer_list_add(soma__layer_list *list, soma_layer *layer)
+{
+    void *array = list->items;
+    if (!layer)
+        return;
+    if (list->failed || !soma__grow(&array, &list->capacity, list->count, sizeof(soma_layer *))) {
+        list->failed = true;
+        soma_layer_destroy(layer);
+        return;
+    }
+    list->items = array;
+    list->items[list->count++] = layer;
+}
+
+/* The list as the children of a block without options. */
+static soma_layer *list_end(soma__layer_list *list, soma_layer *(*block)(soma_layer *const *))
+{
+    soma_layer *result = constant(&no_memory);
+    void *array = list->items;
+    /* One place more for the NULL at the end. */
+    if (!list->failed && soma__grow(&array, &list->capacity, list->count, sizeof(soma_layer *))) {
+        list->items = array;
+        list->items[list->count] = NULL;
+        result = block(list->items);
+    } else {
+        for (size_t i = 0; i < list->count; i++)
+            soma_layer_destroy(list->items[i]);
+    }
+    soma__free(list->items);
+    *list = (soma__layer_list){0};
+    return result;
+}
+
+soma_layer *soma__layer_list_sequential(soma__layer_list *list)
+{
+    return list_end(list, soma_layer_sequential_list);
+}
+
+soma_layer *soma__layer_list_concat(soma__layer_list *list)
+{
+    return list_end(list, soma_layer_concat_list);
 }
 
 soma_layer *soma_layer_named(soma_layer *layer, const char *name)
@@ -404,6 +447,27 @@ static void end_row(soma__layer_build *b, soma_var y)
     b->model->rows[b->row].output = soma_var_shape(y);
 }
 
+/* Runs the type's build function, or builds what the layer stands for in its place. */
+static soma_var run_build(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    char message[SOMA_ERROR_MESSAGE_SIZE];
+    if (!layer->type->expand)
+        return layer->type->build(b, layer, x);
+    soma_shape shape = soma_var_shape(x);
+    soma_layer *inner = layer->type->expand(b, layer, &shape);
+    soma_var y = {b->graph, -1};
+    if (!inner)
+        return y;
+    if (inner->fault)
+        y = soma__layer_fail(b, layer, inner->status, "%s", inner->fault);
+    else if (b->creating && !soma__layer_options_ok(inner, message, sizeof message))
+        y = soma__layer_fail(b, layer, SOMA_INVALID, "%s", message);
+    else
+        y = run_build(b, inner, x);
+    soma_layer_destroy(inner);
+    return y;
+}
+
 soma_var soma__layer_apply(soma__layer_build *b, const soma_layer *layer, const char *name,
                            soma_var x)
 {
@@ -429,7 +493,7 @@ soma_var soma__layer_apply(soma__layer_build *b, const soma_layer *layer, const 
     else {
         soma_scope_begin(b->graph, name);
         b->level++;
-        y = layer->type->build(b, layer, x);
+        y = run_build(b, layer, x);
         b->level--;
         soma_scope_end(b->graph);
         if (b->creating && soma_var_ok(y))
@@ -518,12 +582,31 @@ static soma_status make_tensor(soma_tensor **out, soma__layer_build *b, const ch
     return SOMA_OK;
 }
 
+/* Counts a parameter that is never made; a placeholder stands for it in the graph. */
+static soma_var measure_param(soma__layer_build *b, const soma_layer *layer, const char *full,
+                              const soma__param *param)
+{
+    soma_layer_row *row = &b->model->rows[b->row];
+    int64_t count;
+    if (!soma__shape_count(&param->shape, &count) || count > INT64_MAX - row->parameters)
+        return soma__layer_fail(b, layer, SOMA_SHAPE, "%s: larger than any memory", param->name);
+    if (!param->buffer) {
+        row->parameters += count;
+        row->trainable += param->frozen ? 0 : count;
+    }
+    if (param->trainable)
+        *param->trainable = !param->frozen && !param->buffer;
+    return soma_input(b->graph, full, SOMA_F32, param->shape);
+}
+
 soma_var soma__layer_param(soma__layer_build *b, const soma_layer *layer, const soma__param *param)
 {
     char full[SOMA__LAYER_PATH_SIZE + 32];
     int index;
 
     snprintf(full, sizeof full, "%s.%s", b->path, param->name);
+    if (b->measuring)
+        return measure_param(b, layer, full, param);
     if (b->creating) {
         soma_error err = {0};
         soma_tensor *tensor = NULL;

@@ -57,6 +57,10 @@ struct soma__layer_type {
     const char *child_prefix; /* automatic names of a list's children; NULL: by their types */
     bool transparent; /* an initialiser looks through it for the activation that comes next */
     soma_var (*build)(soma__layer_build *b, const soma_layer *layer, soma_var x);
+    /* In the place of `build`, for layers that stand for others: the layers (the caller's) for an
+     * input of shape x, whose rows and parameters appear below this one's; NULL after
+     * soma__layer_fail. */
+    soma_layer *(*expand)(soma__layer_build *b, const soma_layer *layer, const soma_shape *x);
     /* For fields of kind SOMA__FIELD_VALUE that are not layers: takes the value over into the
      * options (which must not point into the tree afterwards), and back. NULL: there are none. */
     soma_status (*read)(soma_layer *layer, const soma__tree *tree, const soma__value *value,
@@ -102,6 +106,19 @@ soma_status soma__layer_from_value(soma_layer **out, const soma__tree *tree,
 /* The reverse: reading it gives an equal layer. NULL: no memory. */
 soma__value *soma__layer_to_value(soma__tree *tree, const soma_layer *layer);
 
+/* Layers that are put together one by one, as an `expand` does. A fault (also of memory) is kept by
+ * the layer that comes of it. {0} is empty. */
+typedef struct soma__layer_list {
+    soma_layer **items;
+    size_t count, capacity;
+    bool failed;
+} soma__layer_list;
+/* Takes the layer; NULL adds nothing. */
+void soma__layer_list_add(soma__layer_list *list, soma_layer *layer);
+/* The layers as one that takes them; the list is empty afterwards. */
+soma_layer *soma__layer_list_sequential(soma__layer_list *list);
+soma_layer *soma__layer_list_concat(soma__layer_list *list);
+
 /* Rows for field tables. */
 #define SOMA__FIELD_NAME(struct_)                                                                  \
     {                                                                                              \
@@ -130,6 +147,7 @@ struct soma__layer_build {
     int update_capacity, *update_count;
 
     bool creating;                /* the model's first build: parameters are made */
+    bool measuring;               /* parameters are only counted, in the summary's rows */
     const soma__archive *archive; /* when creating: parameters come from here; NULL: initialised */
     const char *source;           /* the archive's file name */
     int *blame;                   /* unless NULL receives the line of the first layer at fault */

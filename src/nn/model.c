@@ -291,13 +291,10 @@ static soma_status number_classes(soma_model *model, int64_t count, soma_error *
 }
 
 /* Checks the output against the task. */
-static soma_status take_output(soma_model *model, soma_var y, soma_error *err)
+static soma_status check_output(soma_model *model, soma_error *err)
 {
-    soma_shape shape = soma_var_shape(y);
     char text[SOMA_SHAPE_TEXT_SIZE];
 
-    for (int i = 1; i < shape.ndim; i++)
-        model->output.dim[model->output.ndim++] = shape.dim[i];
     if (model->options.task != SOMA_TASK_CLASSIFY)
         return SOMA_OK;
     if (model->output.ndim != 1)
@@ -313,33 +310,57 @@ static soma_status take_output(soma_model *model, soma_var y, soma_error *err)
     return number_classes(model, model->output.dim[0], err);
 }
 
-/* The first build: on a batch of one. */
-static soma_status first_build(soma_model *model, const soma__archive *archive, const char *source,
-                               int *blame, soma_error *err)
+/* The first build: on a batch of one. `b` says what else is to be done. */
+static soma_status first_build(soma_model *model, const soma_layer *layer, soma__layer_build *b,
+                               soma_error *err)
 {
-    soma_shape shape = {.ndim = model->options.input.ndim + 1, .dim = {1}};
+    soma_shape shape = soma__shape_batched(&model->options.input, 1);
     int unused = 0;
     soma_graph *graph;
 
-    for (int i = 1; i < shape.ndim; i++)
-        shape.dim[i] = model->options.input.dim[i - 1];
     SOMA__TRY(soma_graph_create(&graph, err));
-    soma__layer_build b = {.model = model,
-                           .graph = graph,
-                           .mode = SOMA_EVALUATE,
-                           .update_count = &unused,
-                           .creating = true,
-                           .archive = archive,
-                           .source = source,
-                           .blame = blame,
-                           .row = -1};
+    b->model = model;
+    b->graph = graph;
+    b->mode = SOMA_EVALUATE;
+    b->update_count = &unused;
+    b->creating = true;
+    b->row = -1;
     soma_var x = soma_input(graph, "x", SOMA_F32, shape);
-    b.counted = graph->count;
-    soma_var y = build_layers(&b, model->layer, x);
+    b->counted = graph->count;
+    soma_var y = build_layers(b, layer, x);
     soma_status status = soma_graph_status(graph, err);
-    if (status == SOMA_OK)
-        status = take_output(model, y, err);
+    if (status == SOMA_OK) {
+        shape = soma_var_shape(y);
+        for (int i = 1; i < shape.ndim; i++)
+            model->output.dim[model->output.ndim++] = shape.dim[i];
+    }
     soma_graph_destroy(graph);
+    return status;
+}
+
+soma_status soma_layer_measure(const soma_layer *layer, soma_shape input, soma_layer_cost *out,
+                               soma_error *err)
+{
+    /* Only what a build writes to: shapes and rows. */
+    soma_model model = {.options = {.input = input}, .shift = -1, .scale = -1};
+    soma__layer_build b = {.measuring = true};
+
+    *out = (soma_layer_cost){0};
+    if (!layer)
+        return soma__fail(err, SOMA_INVALID, "there is no layer to measure");
+    soma_status status = check_options(&model.options, err);
+    if (status == SOMA_OK)
+        status = first_build(&model, layer, &b, err);
+    if (status == SOMA_OK) {
+        out->output = model.output;
+        for (size_t i = 0; i < model.row_count; i++) {
+            out->parameters += model.rows[i].parameters;
+            out->trainable += model.rows[i].trainable;
+            out->flops += model.rows[i].flops;
+        }
+    }
+    soma__free(model.rows);
+    soma__arena_clear(&model.arena);
     return status;
 }
 
@@ -377,7 +398,11 @@ soma_status soma__model_create(soma_model **out, soma_context *context, soma_lay
         model->options.input_dtype = SOMA_F32;
     status = check_options(options, err);
     if (status == SOMA_OK)
-        status = first_build(model, archive, source, blame, err);
+        status = first_build(
+            model, layer,
+            &(soma__layer_build){.archive = archive, .source = source, .blame = blame}, err);
+    if (status == SOMA_OK)
+        status = check_output(model, err);
     if (status != SOMA_OK) {
         soma_model_destroy(model);
         return status;

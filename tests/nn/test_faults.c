@@ -7,13 +7,16 @@
 #include "base/mem.h"
 #include "format/yaml.h"
 #include "nn/nn.h"
+#include "soma/networks.h"
 #include "support/door.h"
 
 static soma_layer *layers(void)
 {
     return soma_layer_sequential(
         soma_layer_conv2d(2, 3, .name = "first"),
-        soma_layer_residual(soma_layer_sequential(soma_layer_conv2d(2, 1), soma_layer_batch_norm()),
+        soma_layer_repeat(2, soma_layer_basic_block(2, .squeeze = 2)),
+        soma_layer_dense_block(1, .growth = 2),
+        soma_layer_residual(soma_layer_sequential(soma_layer_conv2d(4, 1), soma_layer_batch_norm()),
                             NULL, SOMA_RELU),
         soma_layer_concat_list((soma_layer *const[]){
             soma_layer_max_pool2d(2), soma_layer_named(soma_layer_avg_pool2d(2), "mean"), NULL}),

@@ -641,7 +641,8 @@ static void describes_the_registry(void **state)
     (void)state;
     for (int i = 0; i < soma__layer_type_count(); i++) {
         const soma__layer_type *type = soma__layer_type_at(i);
-        assert_true(*type->doc && *type->shapes && type->parameters && type->build);
+        assert_true(*type->doc && *type->shapes && type->parameters);
+        assert_true(!type->build != !type->expand);
         assert_ptr_equal(soma__layer_type_find(type->name, &choice), type);
         assert_int_equal(choice, -1);
         if (type->primary)
