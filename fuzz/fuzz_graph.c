@@ -219,13 +219,24 @@ static const struct {
              {soma_gelu_tanh},  {soma_silu},         {soma_isfinite}, {soma_logical_not},
              {soma_transpose},  {soma_stop_gradient}};
 
+/* Builders whose options make them macros. */
+static soma_var bce_logits(soma_var x, soma_var t)
+{
+    return soma_bce_logits(x, t);
+}
+
+static soma_var cross_entropy(soma_var logits, soma_var labels)
+{
+    return soma_cross_entropy(logits, labels);
+}
+
 static const struct {
     soma_var (*call)(soma_var a, soma_var b);
-} binary[] = {{soma_add},           {soma_sub},          {soma_mul},        {soma_div},
-              {soma_pow},           {soma_maximum},      {soma_minimum},    {soma_equal},
-              {soma_not_equal},     {soma_less},         {soma_less_equal}, {soma_greater},
-              {soma_greater_equal}, {soma_logical_and},  {soma_logical_or}, {soma_bce_logits},
-              {soma_squared_error}, {soma_cross_entropy}};
+} binary[] = {{soma_add},           {soma_sub},         {soma_mul},        {soma_div},
+              {soma_pow},           {soma_maximum},     {soma_minimum},    {soma_equal},
+              {soma_not_equal},     {soma_less},        {soma_less_equal}, {soma_greater},
+              {soma_greater_equal}, {soma_logical_and}, {soma_logical_or}, {bce_logits},
+              {soma_squared_error}, {cross_entropy}};
 
 static const struct {
     soma_var (*call)(soma_var x, soma_reduce_options options);

@@ -45,7 +45,7 @@ def write(path, tensors):
 
 def rand(*shape, low=-1.0, high=1.0):
     """Uniform numbers that f32 holds exactly."""
-    return (torch.rand(*shape, dtype=torch.float64) * (high - low) + low).float().double()
+    return (torch.rand(shape, dtype=torch.float64) * (high - low) + low).float().double()
 
 
 def spread(*shape):
@@ -67,9 +67,11 @@ def group(folder, name, make):
     write(folder / f"{name}.safetensors", OPS)
 
 
-def case(name, function, **inputs):
-    """Records inputs, result y, a random gradient dy of y and the gradient of each float input."""
-    leaves = {k: v.clone().requires_grad_(v.is_floating_point()) for k, v in inputs.items()}
+def case(name, function, fixed=(), **inputs):
+    """Records inputs, result y, a random gradient dy of y and the gradient of each float input but
+    those that are fixed: of them PyTorch has none."""
+    leaves = {k: v.clone().requires_grad_(v.is_floating_point() and k not in fixed)
+              for k, v in inputs.items()}
     y = function(*leaves.values())
     for key, value in inputs.items():
         OPS[f"{name}/{key}"] = value
@@ -170,6 +172,172 @@ def make_losses():
          x=rand(4, 5, low=-6, high=6), t=rand(4, 5, low=0, high=1))
     case("squared_error", lambda x, t: F.mse_loss(x, t, reduction="none"), x=rand(4, 5),
          t=rand(4, 5))
+
+
+def distribution(*shape):
+    """Rows that add up to 1, as exact as f32 has them."""
+    return F.softmax(rand(*shape, low=-2, high=2), -1).float().double()
+
+
+def signs(*shape):
+    return torch.randint(0, 2, shape).double() * 2 - 1
+
+
+def make_value_losses():
+    x, t = rand(4, 6, low=-3, high=3), rand(4, 6, low=-3, high=3)
+    for reduction in ("none", "mean", "sum"):
+        case(f"mse_{reduction}", lambda x, t: F.mse_loss(x, t, reduction=reduction), x=x, t=t)
+    case("half_mse", lambda x, t: F.mse_loss(x, t) / 2, x=x, t=t)
+    case("mae", lambda x, t: F.l1_loss(x, t), x=x, t=t)
+    case("huber", lambda x, t: F.huber_loss(x, t, reduction="none", delta=0.7), x=x, t=t)
+    case("smooth_l1", lambda x, t: F.smooth_l1_loss(x, t, reduction="sum", beta=0.7), x=x, t=t)
+    case("smooth_l1_zero", lambda x, t: F.smooth_l1_loss(x, t, beta=0), x=x, t=t)
+    case("log_cosh", lambda x, t: torch.log(torch.cosh(x - t)), x=x, t=t)
+    case("pinball", lambda x, t: torch.maximum(0.8 * (t - x), -0.2 * (t - x)).mean(), x=x, t=t)
+    counts = torch.randint(0, 6, (4, 6)).double()
+    case("poisson_nll_log", lambda x, t: F.poisson_nll_loss(x, t, reduction="none"), x=x,
+         t=counts)
+    # PyTorch's gradient of t is NaN where t is 0.
+    case("poisson_nll_full", lambda x, t: F.poisson_nll_loss(x, t, full=True), fixed="t", x=x,
+         t=counts)
+    case("poisson_nll", lambda x, t: F.poisson_nll_loss(x, t, log_input=False, reduction="sum"),
+         x=rand(4, 6, low=0.2, high=3), t=counts)
+    var = rand(4, 6, low=0.1, high=2)
+    case("gaussian_nll", lambda x, t, var: F.gaussian_nll_loss(x, t, var, reduction="none"), x=x,
+         t=t, var=var)
+    case("gaussian_nll_full", lambda x, t, var: F.gaussian_nll_loss(x, t, var, full=True), x=x,
+         t=t, var=var)
+    case("margin_ranking", lambda a, b, s: F.margin_ranking_loss(a, b, s, margin=0.5),
+         a=x, b=t, s=signs(4, 6))
+
+
+def make_binary_losses():
+    x, t = rand(4, 5, low=-4, high=4), rand(4, 5, low=0, high=1)
+    p = rand(4, 5, low=0.02, high=0.98)
+    case("bce", lambda x, t: F.binary_cross_entropy(x, t), x=p, t=t)
+    # Certainty that is wrong: PyTorch limits the logarithms as well.
+    OPS["bce_limit/x"] = torch.tensor([0.0, 1, 0, 1]).double()
+    OPS["bce_limit/t"] = torch.tensor([0.0, 0, 1, 1]).double()
+    OPS["bce_limit/y"] = F.binary_cross_entropy(OPS["bce_limit/x"], OPS["bce_limit/t"],
+                                                reduction="none")
+    case("bce_logits_pos", lambda x, t, p: F.binary_cross_entropy_with_logits(
+        x, t, pos_weight=p, reduction="none"), fixed="p", x=x, t=t,
+         p=rand(5, low=0.5, high=3))
+    case("bce_logits_weight", lambda x, t, w: F.binary_cross_entropy_with_logits(x, t, w),
+         fixed="w", x=x, t=t, w=rand(4, 5, low=0.5, high=3))
+    case("bce_logits_both", lambda x, t, p, w: F.binary_cross_entropy_with_logits(
+        x, t, w, pos_weight=p, reduction="sum"), fixed="pw", x=x, t=t, p=rand(5, low=0.5, high=3),
+         w=rand(5, low=0.5, high=3))
+    case("hinge", lambda x, t: torch.clamp(1 - t * x, min=0).mean(), x=x, t=signs(4, 5))
+    case("squared_hinge", lambda x, t: torch.clamp(1 - t * x, min=0).square(), x=x,
+         t=signs(4, 5))
+
+    def focal(x, t, gamma, alpha):
+        """sigmoid_focal_loss of torchvision."""
+        p = torch.sigmoid(x)
+        ce = F.binary_cross_entropy_with_logits(x, t, reduction="none")
+        loss = ce * (1 - (p * t + (1 - p) * (1 - t))) ** gamma
+        return loss * (alpha * t + (1 - alpha) * (1 - t)) if alpha >= 0 else loss
+
+    case("focal", lambda x, t: focal(x, t, 2, 0.25), x=x, t=t)
+    case("focal_plain", lambda x, t: focal(x, t, 1.5, -1).mean(), x=x, t=t)
+
+
+def make_class_losses():
+    x, labels = rand(6, 5, low=-3, high=3), torch.tensor([3, 0, 4, 4, 1, 2])
+    some = torch.tensor([3, -100, 4, 4, -100, 2])
+    weight = rand(5, low=0.2, high=2)
+    for reduction in ("none", "mean", "sum"):
+        case(f"cross_entropy_{reduction}", lambda x, labels, weight: F.cross_entropy(
+            x, labels, weight, ignore_index=-100, reduction=reduction, label_smoothing=0.1),
+             x=x, labels=some, weight=weight, fixed=("weight",))
+    case("cross_entropy_plain", lambda x, labels: F.cross_entropy(x, labels), x=x, labels=labels)
+    case("cross_entropy_smooth", lambda x, labels: F.cross_entropy(x, labels, label_smoothing=0.2),
+         x=x, labels=labels)
+    case("cross_entropy_ignore", lambda x, labels: F.cross_entropy(x, labels, ignore_index=4,
+                                                                   label_smoothing=0.2),
+         x=x, labels=labels)
+    case("cross_entropy_weight", lambda x, labels, weight: F.cross_entropy(x, labels, weight),
+         x=x, labels=labels, weight=weight, fixed=("weight",))
+    case("cross_entropy_pixels", lambda x, labels, weight: F.cross_entropy(
+        x.permute(0, 3, 1, 2), labels, weight), x=rand(2, 3, 4, 5),
+         labels=torch.randint(0, 5, (2, 3, 4)), weight=weight, fixed=("weight",))
+    t = distribution(6, 5)
+    case("cross_entropy_soft", lambda x, t: F.cross_entropy(x, t), x=x, t=t)
+    case("cross_entropy_soft_all", lambda x, t, weight: F.cross_entropy(
+        x, t, weight, label_smoothing=0.1, reduction="none"), x=x, t=t, weight=weight, fixed=("weight",))
+    logs = F.log_softmax(x, -1).float().double()
+    case("nll", lambda x, labels: F.nll_loss(x, labels, reduction="none"), x=logs, labels=labels)
+    case("nll_weight", lambda x, labels, weight: F.nll_loss(x, labels, weight, ignore_index=4),
+         x=logs, labels=labels, weight=weight, fixed=("weight",))
+
+    def focal(x, labels, weight, gamma):
+        ce = F.cross_entropy(x, labels, reduction="none")
+        return (weight[labels] * (1 - torch.exp(-ce)) ** gamma * ce).mean()
+
+    case("softmax_focal", lambda x, labels, weight: focal(x, labels, weight, 2), x=x,
+         labels=labels, weight=weight, fixed=("weight",))
+    case("softmax_focal_half", lambda x, labels, weight: focal(x, labels, weight, 0.5), x=x,
+         labels=labels, weight=weight, fixed=("weight",))
+    case("multi_margin", lambda x, labels: F.multi_margin_loss(x, labels, reduction="none"), x=x,
+         labels=labels)
+    # PyTorch has no gradient of the weight here.
+    case("multi_margin_square", lambda x, labels: F.multi_margin_loss(
+        x, labels, p=2, margin=0.6, weight=torch.tensor([1.0, 0.5, 2, 1, 1.5]).double()), x=x,
+         labels=labels)
+    case("kl_div", lambda x, t: F.kl_div(x, t, reduction="sum"), x=logs, t=t)
+    case("kl_div_log", lambda x, t: F.kl_div(x, t, reduction="none", log_target=True), x=logs,
+         t=torch.log(t).float().double())
+
+
+def make_sample_losses():
+    x, t = rand(3, 4, 2, low=0, high=1), rand(3, 4, 2, low=0, high=1)
+    both = lambda x, t: (x * t).flatten(1).sum(1)
+    total = lambda x, t: (x + t).flatten(1).sum(1)
+    case("dice", lambda x, t: 1 - (2 * both(x, t) + 1) / (total(x, t) + 1), x=x, t=t)
+    case("iou", lambda x, t: (1 - (both(x, t) + 0.5) / (total(x, t) - both(x, t) + 0.5)).mean(),
+         x=x, t=t)
+    corner, size = rand(6, 2, low=0, high=2), rand(6, 2, low=1, high=3)
+    other, scale = rand(6, 2, low=0, high=2), rand(6, 2, low=1, high=3)
+
+    def boxes(x, t, generalised):
+        """(generalized_)box_iou_loss of torchvision, eps 1e-7."""
+        area = lambda b: (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+        inner = (torch.minimum(x[:, 2:], t[:, 2:]) - torch.maximum(x[:, :2], t[:, :2])).clamp(min=0)
+        outer = torch.maximum(x[:, 2:], t[:, 2:]) - torch.minimum(x[:, :2], t[:, :2])
+        inner, outer = inner.prod(1), outer.prod(1)
+        union = area(x) + area(t) - inner
+        loss = 1 - inner / (union + 1e-7)
+        return loss + (outer - union) / (outer + 1e-7) if generalised else loss
+
+    x, t = torch.cat([corner, corner + size], 1), torch.cat([other, other + scale], 1)
+    x, t = x.float().double(), t.float().double()
+    case("box_iou", lambda x, t: boxes(x, t, False), x=x, t=t)
+    case("box_giou", lambda x, t: boxes(x, t, True).mean(), x=x, t=t)
+    a, b, c = rand(5, 7), rand(5, 7), rand(5, 7)
+    case("cosine_similarity", lambda a, b: F.cosine_similarity(a, b, -1), a=a, b=b)
+    case("cosine_similarity_axis", lambda a, b: F.cosine_similarity(a, b, 0), a=a, b=b)
+    y = torch.tensor([1.0, -1, 1, -1, -1]).double()
+    case("cosine_embedding", lambda a, b: F.cosine_embedding_loss(a, b, y, margin=-0.5,
+                                                                  reduction="none"), a=a, b=b)
+    case("triplet", lambda a, b, c: F.triplet_margin_loss(a, b, c), a=a, b=b, c=c)
+    case("triplet_swap", lambda a, b, c: F.triplet_margin_loss(
+        a, b, c, margin=0.6, p=1, swap=True, reduction="none"), a=a, b=b, c=c)
+    case("triplet_three", lambda a, b, c: F.triplet_margin_loss(a, b, c, margin=2, p=3,
+                                                                reduction="sum"), a=a, b=b, c=c)
+
+    def contrastive(a, b, t):
+        d = F.pairwise_distance(a, b)
+        return ((t * d ** 2 + (1 - t) * torch.clamp(3 - d, min=0) ** 2) / 2).mean()
+
+    case("contrastive", contrastive, a=a, b=b, t=torch.tensor([1.0, 0, 1, 0, 0]).double())
+
+
+def make_loss_group():
+    make_value_losses()
+    make_binary_losses()
+    make_class_losses()
+    make_sample_losses()
 
 
 def make_elementwise():
@@ -322,3 +490,4 @@ if __name__ == "__main__":
     make_ops(target)
     make_optimizers(target)
     make_network(target)
+    group(target, "losses", make_loss_group)

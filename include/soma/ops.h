@@ -12,6 +12,7 @@
 #define SOMA_OPS_H
 
 #include "graph.h"
+#include "loss.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -182,18 +183,11 @@ SOMA_API soma_var soma_layer_norm(soma_var x, soma_var gamma, soma_var beta, dou
 SOMA_API soma_var soma_batch_norm(soma_var x, soma_var mean, soma_var var, soma_var gamma,
                                   soma_var beta, double eps);
 
-/* --- softmax and losses ------------------------------------------------------------------------
+/* --- softmax ------------------------------------------------------------------------
  */
 SOMA_API soma_var soma_softmax(soma_var x, int64_t axis);
 SOMA_API soma_var soma_log_softmax(soma_var x, int64_t axis);
-/* Losses return one value per sample; take soma_mean of it.
- * cross_entropy: logits [B…,K], labels i32/i64 [B…] -> [B…]: -log softmax(logits)[label]. A label
- * out of range gives NaN (the data layer refuses it before). */
-SOMA_API soma_var soma_cross_entropy(soma_var logits, soma_var labels);
-/* logits, targets in [0,1], same shape -> same shape, stable form max(x,0) - x t + log(1+e^-|x|) */
-SOMA_API soma_var soma_bce_logits(soma_var logits, soma_var targets);
-/* (x - t)², same shape */
-SOMA_API soma_var soma_squared_error(soma_var x, soma_var target);
+/* Losses: loss.h. */
 
 /* --- random ------------------------------------------------------------------------------------
  */

@@ -52,6 +52,15 @@ typedef struct soma__norm_attrs {
     double eps;
 } soma__norm_attrs;
 
+/* The losses. What number and flag stand for is in the attribute table of each. */
+typedef struct soma__loss_attrs {
+    int64_t reduction; /* soma_reduction */
+    double number[2];
+    int64_t flag[2];
+    int64_t optional; /* bit i: the optional input i is there */
+    int64_t ignores, ignore_index;
+} soma__loss_attrs;
+
 /* random_uniform, random_normal, random_bernoulli. Element i of the row-major result is draw i of
  * the rng key {seed = key[0], step = key[1], stream}. */
 typedef struct soma__random_attrs {
