@@ -104,6 +104,115 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_scaling_fit(soma_tensor **shift, soma_
                                                       const soma_dataset *dataset,
                                                       soma_scaling kind, soma_error *err);
 
+/* --- transforms ---------------------------------------------------------------------------------
+ *
+ * A list of transforms changes samples as they are read: to vary the training part, or to bring
+ * samples into the form that a model takes. All draws are a function of (seed, epoch, sample,
+ * position in the list), so they depend neither on loader threads nor on where a run was resumed.
+ *
+ * Samples are u8 or f32. Images are [H,W,C]; an f32 image counts as in [0,1] (what leaves it is
+ * cut off), a u8 image as in 0 to 255. `soma ops --transforms` lists kinds with their keys. */
+#define SOMA_TRANSFORM_LIST(X)                                                                     \
+    X(FLIP, flip)                                                                                  \
+    X(PAD_CROP, pad_crop)                                                                          \
+    X(CENTER_CROP, center_crop)                                                                    \
+    X(RESIZE, resize)                                                                              \
+    X(RESIZED_CROP, resized_crop)                                                                  \
+    X(ROTATE, rotate)                                                                              \
+    X(SHIFT, shift)                                                                                \
+    X(ZOOM, zoom)                                                                                  \
+    X(SHEAR, shear)                                                                                \
+    X(AFFINE, affine)                                                                              \
+    X(PERSPECTIVE, perspective)                                                                    \
+    X(ELASTIC, elastic)                                                                            \
+    X(COLOR_JITTER, color_jitter)                                                                  \
+    X(GRAYSCALE, grayscale)                                                                        \
+    X(INVERT, invert)                                                                              \
+    X(POSTERIZE, posterize)                                                                        \
+    X(SOLARIZE, solarize)                                                                          \
+    X(EQUALIZE, equalize)                                                                          \
+    X(AUTOCONTRAST, autocontrast)                                                                  \
+    X(SHARPNESS, sharpness)                                                                        \
+    X(GAUSSIAN_BLUR, gaussian_blur)                                                                \
+    X(GAUSSIAN_NOISE, gaussian_noise)                                                              \
+    X(CUTOUT, cutout)                                                                              \
+    X(RANDOM_ERASING, random_erasing)                                                              \
+    X(RAND_AUGMENT, rand_augment)                                                                  \
+    X(NORMALIZE, normalize)                                                                        \
+    X(STANDARDIZE, standardize)                                                                    \
+    X(ONE_HOT, one_hot)                                                                            \
+    X(MIXUP, mixup)                                                                                \
+    X(CUTMIX, cutmix)
+
+typedef enum soma_transform_kind {
+#define SOMA__TRANSFORM_ENUM(name_, text_) SOMA_TRANSFORM_##name_,
+    SOMA_TRANSFORM_LIST(SOMA__TRANSFORM_ENUM)
+#undef SOMA__TRANSFORM_ENUM
+} soma_transform_kind;
+
+typedef enum soma_when {
+    SOMA_WHEN_DEFAULT,  /* as the kind is meant: random ones train, resize and the like always */
+    SOMA_WHEN_TRAIN,    /* on the training part only */
+    SOMA_WHEN_EVALUATE, /* on all other data only */
+    SOMA_WHEN_ALWAYS
+} soma_when;
+
+typedef enum soma_interpolation {
+    SOMA_BILINEAR, /* resize: with a window that widens as the image shrinks (antialiased) */
+    SOMA_NEAREST
+} soma_interpolation;
+
+typedef enum soma_direction { SOMA_HORIZONTAL, SOMA_VERTICAL } soma_direction;
+
+typedef enum soma_border {
+    SOMA_BORDER_CONSTANT, /* of `fill` */
+    SOMA_BORDER_EDGE,     /* the nearest pixel */
+    SOMA_BORDER_REFLECT   /* mirrored, without repeating the edge */
+} soma_border;
+
+#define SOMA_MAX_CHANNELS 16
+
+/* One transform. Zero in a member means the kind's default; a kind looks at those that its keys
+ * name. A range of two equal numbers is a fixed value. */
+typedef struct soma_transform {
+    soma_transform_kind kind;
+    soma_when when;
+    double p; /* probability; 0: 0.5 of flip, perspective and the like, else 1 */
+    soma_direction direction; /* flip: what changes places, left and right or top and bottom */
+    soma_interpolation interpolation;
+    soma_border border;
+    double fill;                /* colour of what comes from outside, in the sample's units */
+    int64_t size[2];            /* height, width */
+    int64_t pad;                /* pixels */
+    double degrees;             /* turned by -degrees to degrees */
+    double shift[2];            /* moved by up to this share of height and width */
+    double shear[2];            /* slanted by up to these degrees along height and width */
+    double scale[2], ratio[2];  /* ranges: of size or area, of width / height */
+    double strength;            /* perspective: 0 to 1; noise: deviation on the scale of [0,1] */
+    double alpha, sigma[2];     /* elastic, blur, mixup, cutmix */
+    double brightness, contrast, saturation, hue;
+    int64_t bits, n, magnitude; /* posterize; rand_augment */
+    double threshold;           /* solarize, on the scale of [0,1] */
+    double factor;              /* sharpness */
+    bool random;                /* random_erasing: with noise instead of `fill` */
+    int channels;               /* entries of mean and std: as many as channels, or 1 for all */
+    double mean[SOMA_MAX_CHANNELS], std[SOMA_MAX_CHANNELS];
+} soma_transform;
+
+/* `dataset` with its samples transformed as they are read. `training` says which transforms run:
+ * those for training or those for evaluation. Shapes and dtypes are those of the result;
+ * soma_dataset_read gives epoch 0, a loader its epoch. The list is copied, `dataset` is retained.
+ * With mixup, cutmix and one_hot, labels become f32 distributions [classes].
+ * Errors: SOMA_INVALID (an option out of range, an unfit place in the list), SOMA_SHAPE,
+ * SOMA_DTYPE. All name the transform: "transforms.1.pad_crop: …". */
+SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_transform(soma_dataset **out,
+                                                            soma_dataset *dataset,
+                                                            const soma_transform *list, int count,
+                                                            bool training, uint64_t seed,
+                                                            soma_error *err);
+/* Name and one line about a kind of transform; false when index is out of range. */
+SOMA_API bool soma_transform_kind_text(int index, const char **name, const char **doc);
+
 /* A loader makes batches ahead of their use in its own threads. The order of epoch e is a function
  * of (seed, e) alone. */
 typedef struct soma_loader soma_loader;

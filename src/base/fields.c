@@ -185,6 +185,29 @@ static soma_status read_ints(const place *at, const soma__field *field, int64_t 
     return SOMA_OK;
 }
 
+static soma_status read_floats(const place *at, const soma__field *field, double *out)
+{
+    double number;
+    if (at->value->kind != SOMA__LIST) {
+        if (at->value->kind != SOMA__INT && at->value->kind != SOMA__FLOAT)
+            return expected(at, "a number or a list of them");
+        SOMA__TRY(check_range(at, field, at->value->number));
+        for (int i = 0; i < field->count; i++)
+            out[i] = at->value->number;
+        return SOMA_OK;
+    }
+    if (at->value->count != field->count)
+        return wrong(at, "expected %d numbers, or one for all, got %d", field->count,
+                     at->value->count);
+    /* As above: all are checked before any is stored. */
+    place entry = *at;
+    for (entry.value = at->value->first; entry.value; entry.value = entry.value->next)
+        SOMA__TRY(read_float(&entry, field, &number));
+    for (const soma__value *item = at->value->first; item; item = item->next)
+        *out++ = item->number;
+    return SOMA_OK;
+}
+
 static soma_status read_field(const place *at, const soma__field *field, void *target)
 {
     switch (field->kind) {
@@ -204,6 +227,8 @@ static soma_status read_field(const place *at, const soma__field *field, void *t
         return read_enum(at, field, target);
     case SOMA__FIELD_INTS:
         return read_ints(at, field, target);
+    case SOMA__FIELD_FLOATS:
+        return read_floats(at, field, target);
     case SOMA__FIELD_VALUE:
         *(const soma__value **)target = at->value;
         return SOMA_OK;

@@ -62,6 +62,7 @@ typedef enum soma__field_kind {
     SOMA__FIELD_STRING, /* const char * (borrowed from the tree) */
     SOMA__FIELD_ENUM,   /* int; text among `choices`, index = value */
     SOMA__FIELD_INTS,   /* int64_t[count]; one number fills all */
+    SOMA__FIELD_FLOATS, /* double[count]; one number fills all */
     SOMA__FIELD_VALUE,  /* const soma__value *: nested, read by its owner */
 } soma__field_kind;
 
@@ -69,7 +70,7 @@ typedef struct soma__field {
     const char *key;
     soma__field_kind kind;
     size_t offset;
-    int count;                  /* SOMA__FIELD_INTS */
+    int count;                  /* SOMA__FIELD_INTS, SOMA__FIELD_FLOATS */
     const char *const *choices; /* SOMA__FIELD_ENUM: NULL-terminated, index is the value */
     double min, max;            /* both 0: any */
     bool required;

@@ -159,6 +159,8 @@ static const char *field_kind_text(const soma__field *field)
         return "one of";
     case SOMA__FIELD_INTS:
         return "whole numbers";
+    case SOMA__FIELD_FLOATS:
+        return "numbers";
     case SOMA__FIELD_VALUE:
         return "nested";
     }

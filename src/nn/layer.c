@@ -387,6 +387,14 @@ bool soma__layer_options_ok(const soma_layer *layer, char *message, size_t size)
                     return false;
             }
             break;
+        case SOMA__FIELD_FLOATS:
+            for (int k = 0; k < field->count; k++) {
+                memcpy(&number, at + (size_t)k * sizeof number, sizeof number);
+                if ((fpclassify(number) != FP_ZERO || (field->required && k == 0)) &&
+                    !in_range(field, number, message, size))
+                    return false;
+            }
+            break;
         case SOMA__FIELD_FLOAT:
             memcpy(&number, at, sizeof number);
             if ((fpclassify(number) != FP_ZERO || field->required) &&

@@ -307,10 +307,27 @@ static bool is_set(const soma__field *field, const char *at)
     case SOMA__FIELD_INTS:
         size = (size_t)field->count * sizeof(int64_t);
         break;
+    case SOMA__FIELD_FLOATS:
+        size = (size_t)field->count * sizeof(double);
+        break;
     case SOMA__FIELD_VALUE:
         return true;
     }
     return field->required || memcmp(at, zeros, size) != 0;
+}
+
+static soma__value *write_floats(soma__tree *tree, const soma__field *field, const char *at)
+{
+    soma__value *list = soma__value_new(tree, SOMA__LIST);
+    for (int i = 0; list && i < field->count; i++) {
+        double number;
+        memcpy(&number, at + (size_t)i * sizeof number, sizeof number);
+        soma__value *item = soma__value_float(tree, number);
+        if (!item)
+            return NULL;
+        soma__value_append(list, item);
+    }
+    return list;
 }
 
 static soma__value *write_field(soma__tree *tree, const soma_layer *layer, const soma__field *field,
@@ -341,6 +358,8 @@ static soma__value *write_field(soma__tree *tree, const soma_layer *layer, const
         return soma__value_string(tree, field->choices[choice]);
     case SOMA__FIELD_INTS:
         return write_ints(tree, field, at);
+    case SOMA__FIELD_FLOATS:
+        return write_floats(tree, field, at);
     case SOMA__FIELD_VALUE:
         if (layer->type->write)
             return layer->type->write(layer, tree);
