@@ -116,33 +116,8 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_scaling_fit(soma_tensor **shift, soma_
     X(FLIP, flip)                                                                                  \
     X(PAD_CROP, pad_crop)                                                                          \
     X(CENTER_CROP, center_crop)                                                                    \
-    X(RESIZE, resize)                                                                              \
-    X(RESIZED_CROP, resized_crop)                                                                  \
-    X(ROTATE, rotate)                                                                              \
-    X(SHIFT, shift)                                                                                \
-    X(ZOOM, zoom)                                                                                  \
-    X(SHEAR, shear)                                                                                \
-    X(AFFINE, affine)                                                                              \
-    X(PERSPECTIVE, perspective)                                                                    \
-    X(ELASTIC, elastic)                                                                            \
-    X(COLOR_JITTER, color_jitter)                                                                  \
-    X(GRAYSCALE, grayscale)                                                                        \
-    X(INVERT, invert)                                                                              \
-    X(POSTERIZE, posterize)                                                                        \
-    X(SOLARIZE, solarize)                                                                          \
-    X(EQUALIZE, equalize)                                                                          \
-    X(AUTOCONTRAST, autocontrast)                                                                  \
-    X(SHARPNESS, sharpness)                                                                        \
-    X(GAUSSIAN_BLUR, gaussian_blur)                                                                \
-    X(GAUSSIAN_NOISE, gaussian_noise)                                                              \
-    X(CUTOUT, cutout)                                                                              \
-    X(RANDOM_ERASING, random_erasing)                                                              \
-    X(RAND_AUGMENT, rand_augment)                                                                  \
     X(NORMALIZE, normalize)                                                                        \
-    X(STANDARDIZE, standardize)                                                                    \
-    X(ONE_HOT, one_hot)                                                                            \
-    X(MIXUP, mixup)                                                                                \
-    X(CUTMIX, cutmix)
+    X(STANDARDIZE, standardize)
 
 typedef enum soma_transform_kind {
 #define SOMA__TRANSFORM_ENUM(name_, text_) SOMA_TRANSFORM_##name_,
@@ -177,19 +152,19 @@ typedef enum soma_border {
 typedef struct soma_transform {
     soma_transform_kind kind;
     soma_when when;
-    double p; /* probability; 0: 0.5 of flip, perspective and the like, else 1 */
+    double p;                 /* probability; 0: 0.5 of flip, perspective and the like, else 1 */
     soma_direction direction; /* flip: what changes places, left and right or top and bottom */
     soma_interpolation interpolation;
     soma_border border;
-    double fill;                /* colour of what comes from outside, in the sample's units */
-    int64_t size[2];            /* height, width */
-    int64_t pad;                /* pixels */
-    double degrees;             /* turned by -degrees to degrees */
-    double shift[2];            /* moved by up to this share of height and width */
-    double shear[2];            /* slanted by up to these degrees along height and width */
-    double scale[2], ratio[2];  /* ranges: of size or area, of width / height */
-    double strength;            /* perspective: 0 to 1; noise: deviation on the scale of [0,1] */
-    double alpha, sigma[2];     /* elastic, blur, mixup, cutmix */
+    double fill;               /* colour of what comes from outside, in the sample's units */
+    int64_t size[2];           /* height, width */
+    int64_t pad;               /* pixels */
+    double degrees;            /* turned by -degrees to degrees */
+    double shift[2];           /* moved by up to this share of height and width */
+    double shear[2];           /* slanted by up to these degrees along height and width */
+    double scale[2], ratio[2]; /* ranges: of size or area, of width / height */
+    double strength;           /* perspective: 0 to 1; noise: deviation on the scale of [0,1] */
+    double alpha, sigma[2];    /* elastic, blur, mixup, cutmix */
     double brightness, contrast, saturation, hue;
     int64_t bits, n, magnitude; /* posterize; rand_augment */
     double threshold;           /* solarize, on the scale of [0,1] */

@@ -37,6 +37,8 @@ static const option options[] = {
     {"invert", 0, OPTION_FLAG, NULL, AT(invert), 0,
      "turn light and dark around, for dark writing on light paper"},
     {"layers", 0, OPTION_FLAG, NULL, AT(layers), 0, "list the layers of recipes instead"},
+    {"transforms", 0, OPTION_FLAG, NULL, AT(transforms), 0,
+     "list the transforms of recipes instead"},
     {"train", 0, OPTION_FLAG, NULL, AT(train), 0,
      "the training step (forward, backward, update) instead of inference"},
     {"runs", 0, OPTION_NUMBER, "N", AT(runs), 1, "runs to average over; default: 20"},

@@ -29,7 +29,7 @@ typedef struct arguments {
     int positional_count;
     const char *set[SOMA__CLI_MAX_ARGUMENTS];
     int set_count;
-    bool help, json, quiet, dry_run, resume, list, layers, train, invert, force;
+    bool help, json, quiet, dry_run, resume, list, layers, transforms, train, invert, force;
     const char *data, *out, *isa, *label, *dot;
     int64_t threads, seed, epochs, batch, runs, top, limit;
     bool seed_given;

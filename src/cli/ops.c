@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "data/transform.h"
 #include "graph/op.h"
 #include "nn/layer.h"
 
@@ -167,6 +168,31 @@ static const char *field_kind_text(const soma__field *field)
     return "";
 }
 
+static void print_fields(const soma__field *fields, int count, const char *primary)
+{
+    for (int i = 0; i < count; i++) {
+        const soma__field *f = &fields[i];
+        bool is_primary = primary && strcmp(primary, f->key) == 0;
+        printf("%s%-10s %s", i ? "  " : "keys\n  ", f->key, field_kind_text(f));
+        for (int k = 0; f->kind == SOMA__FIELD_ENUM && f->choices[k]; k++)
+            printf("%s%s", k ? ", " : " ", f->choices[k]);
+        printf("; %s%s%s\n", f->doc ? f->doc : "", f->required ? "; required" : "",
+               is_primary ? "; also the short form" : "");
+    }
+}
+
+static void json_fields(cli_json *json, const soma__field *fields, int count)
+{
+    cli_json list = {.first = true};
+    soma__text_add(&list.text, "{");
+    for (int i = 0; i < count; i++)
+        cli_json_string(&list, fields[i].key, field_kind_text(&fields[i]));
+    soma__text_add(&list.text, "}");
+    if (!list.text.failed)
+        cli_json_raw(json, "keys", list.text.data);
+    soma__text_free(&list.text);
+}
+
 static void print_layer(const soma__layer_type *type, bool detail)
 {
     if (!detail) {
@@ -175,34 +201,20 @@ static void print_layer(const soma__layer_type *type, bool detail)
     }
     printf("%s: %s\nshapes      %s\nparameters  %s\n", type->name, type->doc, type->shapes,
            *type->parameters ? type->parameters : "none");
-    for (int i = 0; i < type->field_count; i++) {
-        const soma__field *f = &type->fields[i];
-        bool primary = type->primary && strcmp(type->primary, f->key) == 0;
-        printf("%s%-10s %s", i ? "  " : "keys\n  ", f->key, field_kind_text(f));
-        for (int k = 0; f->kind == SOMA__FIELD_ENUM && f->choices[k]; k++)
-            printf("%s%s", k ? ", " : " ", f->choices[k]);
-        printf("; %s%s%s\n", f->doc ? f->doc : "", f->required ? "; required" : "",
-               primary ? "; also the short form" : "");
-    }
+    print_fields(type->fields, type->field_count, type->primary);
     if (type->alias)
         printf("each choice of `%s` is a layer name of its own\n", type->alias);
 }
 
 static void json_layer(const soma__layer_type *type)
 {
-    cli_json json, list = {.first = true};
+    cli_json json;
     cli_json_begin(&json, "layer");
     cli_json_string(&json, "name", type->name);
     cli_json_string(&json, "doc", type->doc);
     cli_json_string(&json, "shapes", type->shapes);
     cli_json_string(&json, "parameters", type->parameters);
-    soma__text_add(&list.text, "{");
-    for (int i = 0; i < type->field_count; i++)
-        cli_json_string(&list, type->fields[i].key, field_kind_text(&type->fields[i]));
-    soma__text_add(&list.text, "}");
-    if (!list.text.failed)
-        cli_json_raw(&json, "keys", list.text.data);
-    soma__text_free(&list.text);
+    json_fields(&json, type->fields, type->field_count);
     cli_json_end(&json);
 }
 
@@ -228,12 +240,53 @@ static soma_status show_layers(const arguments *args, int *shown, soma_error *er
     return SOMA_OK;
 }
 
+/* --- transforms ---------------------------------------------------------------------------------
+ */
+
+static void show_transform(const arguments *args, const soma__transform_type *type, bool detail)
+{
+    if (args->json) {
+        cli_json json;
+        cli_json_begin(&json, "transform");
+        cli_json_string(&json, "name", type->name);
+        cli_json_string(&json, "doc", type->doc);
+        cli_json_string(&json, "shapes", type->shapes);
+        cli_json_string(&json, "when", soma__when_names[type->when]);
+        json_fields(&json, type->fields, type->field_count);
+        cli_json_end(&json);
+    } else if (detail) {
+        printf("%s: %s\nshapes      %s\nruns        %s%s\n", type->name, type->doc, type->shapes,
+               type->when == SOMA_WHEN_ALWAYS ? "always" : "on the training part",
+               " unless `when` says otherwise");
+        print_fields(type->fields, type->field_count, type->primary);
+    } else {
+        printf("%-15s %s\n", type->name, type->doc);
+    }
+}
+
+static soma_status show_transforms(const arguments *args, int *shown, soma_error *err)
+{
+    const char *name = args->positional_count ? args->positional[0] : NULL;
+    const soma__transform_type *one = name ? soma__transform_type_find(name) : NULL;
+    if (name && !one) {
+        const char *near = soma__transform_type_nearest(name);
+        return soma__fail(err, SOMA_NOT_FOUND,
+                          "there is no transform '%s'%s%s%s; `soma ops --transforms` lists them",
+                          name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    *shown = one ? 1 : soma__transform_type_count();
+    for (int i = 0; i < *shown; i++)
+        show_transform(args, one ? one : soma__transform_type_at(i), one != NULL);
+    return SOMA_OK;
+}
+
 int cli_run_ops(const arguments *args)
 {
     soma_error err = {0};
     int shown = 0;
-    soma_status status =
-        args->layers ? show_layers(args, &shown, &err) : show_ops(args, &shown, &err);
+    soma_status status = args->layers       ? show_layers(args, &shown, &err)
+                         : args->transforms ? show_transforms(args, &shown, &err)
+                                            : show_ops(args, &shown, &err);
     if (status != SOMA_OK)
         return cli_fail(args, status, &err);
     if (args->json) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "data/transform.h"
 
 /* --- life ---------------------------------------------------------------------------------------
  */
@@ -35,6 +36,7 @@ void soma_dataset_release(soma_dataset *dataset)
     if (dataset->source.read && dataset->source.destroy)
         dataset->source.destroy(dataset->source.user);
     soma_dataset_release(dataset->parent);
+    soma__pipeline_destroy(dataset->pipeline);
     soma__free(dataset->index);
     soma__free(dataset);
 }
@@ -241,19 +243,24 @@ size_t soma__dataset_memory(const soma_dataset *dataset)
 int64_t soma__dataset_label(const soma_dataset *dataset, int64_t i)
 {
     for (; dataset->parent; dataset = dataset->parent)
-        i = dataset->index[i];
+        i = dataset->index ? dataset->index[i] : i;
     return dataset->labels && dataset->y ? ((const int64_t *)dataset->y->data)[i] : -1;
 }
 
 /* --- reading ------------------------------------------------------------------------------------
  */
 
-static soma_status read_one(const soma_dataset *dataset, int64_t i, char *x, char *y,
+/* The data set that the samples of choices come from, and the number there of sample *i. */
+static const soma_dataset *origin(const soma_dataset *dataset, int64_t *i)
+{
+    for (; dataset->parent && !dataset->pipeline; dataset = dataset->parent)
+        *i = dataset->index[*i];
+    return dataset;
+}
+
+static soma_status read_raw(const soma_dataset *dataset, int64_t i, int64_t asked, void *x, void *y,
                             soma_error *err)
 {
-    int64_t asked = i;
-    for (; dataset->parent; dataset = dataset->parent)
-        i = dataset->index[i];
     if (dataset->x) {
         memcpy(x, (const char *)dataset->x->data + (size_t)i * dataset->x_bytes, dataset->x_bytes);
         memcpy(y, (const char *)dataset->y->data + (size_t)i * dataset->y_bytes, dataset->y_bytes);
@@ -267,16 +274,114 @@ static soma_status read_one(const soma_dataset *dataset, int64_t i, char *x, cha
     return SOMA_OK;
 }
 
+/* Sample i of the transformed data set `to`. */
+static soma_status read_transformed(const soma_dataset *to, int64_t epoch, int64_t i, int64_t asked,
+                                    void *scratch, void *x, void *y, soma_error *err)
+{
+    int64_t k = i;
+    const soma_dataset *from = origin(to->parent, &k);
+    /* Samples in memory are read where they are. */
+    if (from->x) {
+        soma__pipeline_run(to->pipeline, epoch, i,
+                           (const char *)from->x->data + (size_t)k * from->x_bytes,
+                           (const char *)from->y->data + (size_t)k * from->y_bytes, scratch, x, y);
+        return SOMA_OK;
+    }
+    void *raw_x = soma__pipeline_input(to->pipeline, scratch);
+    void *raw_y = soma__pipeline_input_y(to->pipeline, scratch);
+    SOMA__TRY(read_raw(from, k, asked, raw_x, raw_y, err));
+    soma__pipeline_run(to->pipeline, epoch, i, raw_x, raw_y, scratch, x, y);
+    return SOMA_OK;
+}
+
+typedef struct batch {
+    const soma_dataset *dataset;
+    const int64_t *indexes;
+} batch;
+
+static int64_t sample_of(const void *user, int64_t i)
+{
+    const batch *b = user;
+    int64_t k = b->indexes[i];
+    (void)origin(b->dataset, &k);
+    return k;
+}
+
+soma_status soma__dataset_read_epoch(const soma_dataset *dataset, int64_t epoch,
+                                     const int64_t *indexes, int64_t count, void *scratch, void *x,
+                                     void *y, soma_error *err)
+{
+    const soma_dataset *from = dataset;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t k = indexes[i];
+        if (k < 0 || k >= dataset->count)
+            return soma__fail(err, SOMA_INVALID, "there is no sample %lld in %lld", (long long)k,
+                              (long long)dataset->count);
+        char *x_i = (char *)x + (size_t)i * dataset->x_bytes;
+        char *y_i = (char *)y + (size_t)i * dataset->y_bytes;
+        from = origin(dataset, &k);
+        if (from->pipeline)
+            SOMA__TRY(read_transformed(from, epoch, k, indexes[i], scratch, x_i, y_i, err));
+        else
+            SOMA__TRY(read_raw(from, k, indexes[i], x_i, y_i, err));
+    }
+    if (from->pipeline && soma__pipeline_mixes(from->pipeline, epoch)) {
+        batch b = {dataset, indexes};
+        soma__pipeline_mix(from->pipeline, epoch, count, scratch, x, y, sample_of, &b);
+    }
+    return SOMA_OK;
+}
+
+size_t soma__dataset_scratch(const soma_dataset *dataset)
+{
+    for (; dataset && !dataset->pipeline; dataset = dataset->parent)
+        ;
+    return dataset ? soma__pipeline_scratch(dataset->pipeline) : 0;
+}
+
 soma_status soma_dataset_read(const soma_dataset *dataset, const int64_t *indexes, int64_t count,
                               void *x, void *y, soma_error *err)
 {
-    for (int64_t i = 0; i < count; i++) {
-        if (indexes[i] < 0 || indexes[i] >= dataset->count)
-            return soma__fail(err, SOMA_INVALID, "there is no sample %lld in %lld",
-                              (long long)indexes[i], (long long)dataset->count);
-        SOMA__TRY(read_one(dataset, indexes[i], (char *)x + (size_t)i * dataset->x_bytes,
-                           (char *)y + (size_t)i * dataset->y_bytes, err));
+    size_t size = soma__dataset_scratch(dataset);
+    void *scratch = size ? soma__aligned(size) : NULL;
+    if (size && !scratch)
+        return soma__fail(err, SOMA_MEMORY, "no memory to transform samples");
+    soma_status status = soma__dataset_read_epoch(dataset, 0, indexes, count, scratch, x, y, err);
+    soma__free(scratch);
+    return status;
+}
+
+/* --- transformed --------------------------------------------------------------------------------
+ */
+
+soma_status soma_dataset_transform(soma_dataset **out, soma_dataset *dataset,
+                                   const soma_transform *list, int count, bool training,
+                                   uint64_t seed, soma_error *err)
+{
+    *out = NULL;
+    if (!dataset)
+        return soma__fail(err, SOMA_INVALID, "there is no data set to transform");
+    if (soma__dataset_scratch(dataset))
+        return soma__fail(err, SOMA_STATE,
+                          "the data set is transformed already: give all transforms in one list");
+    soma__form form = {.x_dtype = dataset->x_dtype,
+                       .y_dtype = dataset->y_dtype,
+                       .x_shape = dataset->x_shape,
+                       .y_shape = dataset->y_shape,
+                       .labels = dataset->labels,
+                       .classes = soma_dataset_class_count(dataset)};
+    soma__pipeline *pipeline;
+    SOMA__TRY(soma__pipeline_create(&pipeline, list, count, training, seed, &form, err));
+    soma_dataset *result;
+    soma_status status = create(&result, dataset->count, form.x_dtype, &form.x_shape, form.y_dtype,
+                                &form.y_shape, err);
+    if (status != SOMA_OK) {
+        soma__pipeline_destroy(pipeline);
+        return status;
     }
+    result->pipeline = pipeline;
+    result->parent = soma_dataset_retain(dataset);
+    *out = result;
     return SOMA_OK;
 }
 

@@ -1,5 +1,5 @@
-/* dataset.h: inside view of data sets. A data set is one of three kinds: tensors in memory, the
- * user's function, or a choice of samples of another data set. */
+/* dataset.h: inside view of data sets. A data set is one of four kinds: tensors in memory, the
+ * user's function, a choice of samples of another data set, or another one transformed. */
 #ifndef SOMA__DATASET_H
 #define SOMA__DATASET_H
 
@@ -19,10 +19,11 @@ struct soma_dataset {
     size_t x_bytes, y_bytes;     /* of one sample */
     bool labels;                 /* y is one class label, i64 */
 
-    soma_tensor *x, *y;         /* in memory: retained; else NULL */
-    soma_dataset_source source; /* the user's function; read NULL: none */
-    soma_dataset *parent;       /* a choice: retained; else NULL */
-    int64_t *index;             /* of the choice: sample i is the parent's index[i] */
+    soma_tensor *x, *y;              /* in memory: retained; else NULL */
+    soma_dataset_source source;      /* the user's function; read NULL: none */
+    soma_dataset *parent;            /* of a choice or a transformed set: retained; else NULL */
+    int64_t *index;                  /* of the choice: sample i is the parent's index[i] */
+    struct soma__pipeline *pipeline; /* its samples are the parent's, transformed; else NULL */
 
     char **class_names; /* class_count entries, or NULL */
     int class_count;    /* 0: not known or not labels */
@@ -34,6 +35,13 @@ soma_status soma__dataset_set_classes(soma_dataset *dataset, const char *const *
                                       soma_error *err);
 /* The label of sample i without reading x; -1 when the samples come from the user's function. */
 int64_t soma__dataset_label(const soma_dataset *dataset, int64_t i);
+/* soma_dataset_read in an epoch (transforms draw by it), or as evaluation sees the samples
+ * (SOMA__EPOCH_PLAIN of data/transform.h). `scratch` has soma__dataset_scratch bytes, aligned to
+ * 64, and serves one call at a time; NULL when that is 0. */
+soma_status soma__dataset_read_epoch(const soma_dataset *dataset, int64_t epoch,
+                                     const int64_t *indexes, int64_t count, void *scratch, void *x,
+                                     void *y, soma_error *err);
+size_t soma__dataset_scratch(const soma_dataset *dataset);
 /* Bytes that the samples take in memory (0 for the user's function). */
 size_t soma__dataset_memory(const soma_dataset *dataset);
 

@@ -30,8 +30,9 @@ struct soma_loader {
 
     pthread_mutex_t lock;
     pthread_cond_t filled, freed;
-    bool running;    /* an epoch is under way */
-    bool closing;    /* threads are to end */
+    bool running; /* an epoch is under way */
+    bool closing; /* threads are to end */
+    int64_t epoch;
     int64_t current; /* the user holds it; first-1 at the start */
     int64_t claimed; /* the next batch to claim */
     int busy;        /* threads copying now */
@@ -39,6 +40,9 @@ struct soma_loader {
     slot *slots;
     pthread_t *threads;
     int thread_count;
+    char *scratch; /* of all threads, for transforms; NULL: there are none */
+    size_t scratch_each;
+    int scratch_taken;
 };
 
 static int64_t batch_size(const soma_loader *loader, int64_t batch)
@@ -52,6 +56,9 @@ static void *work(void *argument)
     soma_loader *loader = argument;
     int slots = loader->options.prefetch;
     pthread_mutex_lock(&loader->lock);
+    char *scratch = loader->scratch;
+    if (scratch)
+        scratch += loader->scratch_each * (size_t)loader->scratch_taken++;
     while (!loader->closing) {
         /* A slot is free when the user is past the batch that it held: the slots of
          * current … current+slots-1 are distinct. */
@@ -60,15 +67,15 @@ static void *work(void *argument)
             pthread_cond_wait(&loader->freed, &loader->lock);
             continue;
         }
-        int64_t batch = loader->claimed++;
+        int64_t batch = loader->claimed++, epoch = loader->epoch;
         slot *s = &loader->slots[batch % slots];
         loader->busy++;
         pthread_mutex_unlock(&loader->lock);
 
         s->error = (soma_error){0};
-        s->status =
-            soma_dataset_read(loader->dataset, loader->order + batch * loader->options.batch,
-                              batch_size(loader, batch), s->x, s->y, &s->error);
+        s->status = soma__dataset_read_epoch(
+            loader->dataset, epoch, loader->order + batch * loader->options.batch,
+            batch_size(loader, batch), scratch, s->x, s->y, &s->error);
 
         pthread_mutex_lock(&loader->lock);
         loader->busy--;
@@ -99,6 +106,13 @@ static soma_status allocate(soma_loader *loader, soma_error *err)
     bool complete = loader->order && loader->slots && loader->threads &&
                     soma__mul(batch, dataset->x_bytes, &x_size) &&
                     soma__mul(batch, dataset->y_bytes, &y_size);
+    size_t scratch = soma__align_up(soma__dataset_scratch(dataset), 64), all;
+    loader->scratch_each = scratch;
+    if (complete && scratch) {
+        complete = soma__mul(scratch, (size_t)loader->options.threads, &all);
+        loader->scratch = complete ? soma__aligned(all) : NULL;
+        complete = loader->scratch != NULL;
+    }
     for (int i = 0; complete && i < loader->options.prefetch; i++) {
         slot *s = &loader->slots[i];
         s->batch = -1;
@@ -180,6 +194,7 @@ void soma_loader_destroy(soma_loader *loader)
     soma__free(loader->slots);
     soma__free(loader->threads);
     soma__free(loader->order);
+    soma__free(loader->scratch);
     soma_dataset_release(loader->dataset);
     soma__free(loader);
 }
@@ -205,6 +220,7 @@ soma_status soma_loader_start(soma_loader *loader, int64_t epoch, int64_t first,
         for (int64_t i = 0; i < loader->dataset->count; i++)
             loader->order[i] = i;
     }
+    loader->epoch = epoch;
     loader->current = first - 1;
     loader->claimed = first;
     loader->running = true;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "data/dataset.h"
+#include "data/transform.h"
 
 /* What a pass over the data finds, per feature (or over all). */
 typedef struct moments {
@@ -16,12 +16,15 @@ static soma_status scan(moments *m, const soma_dataset *dataset, soma_error *err
 {
     void *x = soma__malloc(dataset->x_bytes), *y = soma__malloc(dataset->y_bytes);
     double *first = soma__calloc((size_t)m->features, sizeof *first);
+    size_t size = soma__dataset_scratch(dataset);
+    void *scratch = size ? soma__aligned(size) : NULL;
     soma_status status = SOMA_OK;
-    if (!x || !y || !first)
+    if (!x || !y || !first || (size && !scratch))
         status = soma__fail(err, SOMA_MEMORY, "no memory to fit the scaling");
     int64_t per_sample = (int64_t)(dataset->x_bytes / soma_dtype_size(dataset->x_dtype));
     for (int64_t i = 0; i < dataset->count && status == SOMA_OK; i++) {
-        status = soma_dataset_read(dataset, &i, 1, x, y, err);
+        /* As evaluation sees them: what augmentation adds is not in the data. */
+        status = soma__dataset_read_epoch(dataset, SOMA__EPOCH_PLAIN, &i, 1, scratch, x, y, err);
         for (int64_t j = 0; j < per_sample && status == SOMA_OK; j++) {
             double value = soma__load(dataset->x_dtype, x, j);
             int64_t f = j % m->features;
@@ -45,6 +48,7 @@ static soma_status scan(moments *m, const soma_dataset *dataset, soma_error *err
     soma__free(x);
     soma__free(y);
     soma__free(first);
+    soma__free(scratch);
     return status;
 }
 

@@ -552,7 +552,8 @@ const soma_transform *soma__pipeline_list(const soma__pipeline *pipeline, int *c
 
 size_t soma__pipeline_scratch(const soma__pipeline *pipeline)
 {
-    size_t y = pipeline->raw_y_bytes > pipeline->y_bytes ? pipeline->raw_y_bytes : pipeline->y_bytes;
+    size_t y =
+        pipeline->raw_y_bytes > pipeline->y_bytes ? pipeline->raw_y_bytes : pipeline->y_bytes;
     return 2 * ALIGNED(pipeline->buffer) + ALIGNED(pipeline->work) + ALIGNED(y);
 }
 
@@ -640,8 +641,8 @@ void soma__pipeline_run(const soma__pipeline *p, int64_t epoch, int64_t sample, 
             (void)soma__shape_bytes(&s->from.x_shape, s->from.x_dtype, &bytes);
             memcpy(to, now, bytes);
         }
-        soma__apply apply = {
-            &s->t, &s->from, &s->to, s->type->in_place ? to : now, to, work, draws};
+        soma__apply apply = {&s->t, &s->from, &s->to, s->type->in_place ? to : now,
+                             to,    work,     draws};
         s->type->apply(&apply);
         now = to;
     }

@@ -78,7 +78,8 @@ struct soma__transform_type {
     void (*mix)(soma__mix *m);     /* mixup, cutmix */
 };
 
-#define SOMA__TRANSFORM_TYPE(name_, text_) extern const soma__transform_type soma__transform_##text_;
+#define SOMA__TRANSFORM_TYPE(name_, text_)                                                         \
+    extern const soma__transform_type soma__transform_##text_;
 SOMA_TRANSFORM_LIST(SOMA__TRANSFORM_TYPE)
 #undef SOMA__TRANSFORM_TYPE
 
@@ -130,9 +131,8 @@ const char *soma__transform_type_nearest(const char *name); /* or NULL */
         .key = "size", .kind = SOMA__FIELD_INTS, .offset = SOMA__T(size), .count = 2, .min = 1,    \
         .max = 16384, .required = true, .doc = "height and width, or one number for both"          \
     }
-extern const char *const soma__when_names[], *const soma__interpolation_names[],
-    *const soma__border_names[],
-    *const soma__direction_names[];
+extern const char *const soma__when_names[],
+    *const soma__interpolation_names[], *const soma__border_names[], *const soma__direction_names[];
 
 /* A list as recipes write it. The caller frees *out. */
 soma_status soma__transforms_read(soma_transform **out, int *count, const soma__tree *tree,

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/value.h"
 #include "data/dataset.h"
+#include "data/transform.h"
 #include "format/embedded.h"
 #include "format/yaml.h"
 #include "nn/nn.h"
@@ -26,6 +27,7 @@ typedef struct data_section {
     const char *source, *path, *images, *labels, *label, *test_images, *test_labels;
     int scale; /* soma_scaling */
     double validation, test;
+    const soma__value *transforms;
 } data_section;
 
 typedef struct train_section {
@@ -41,6 +43,8 @@ struct soma_recipe {
     char *folder; /* where data is looked for; NULL: the usual places */
     top_section top;
     data_section data;
+    soma_transform *transforms;
+    int transform_count;
     uint64_t seed;
     soma_train_options options;
 };
@@ -121,6 +125,10 @@ static const soma__field data_fields[] = {
      .min = 0,
      .max = 1e15,
      .doc = "csv, idx without test files: share or number split off first; 0.2"},
+    {.key = "transforms",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = DATA(transforms),
+     .doc = "list of what is done to samples as they are read"},
 };
 
 #define TRAIN(member_) offsetof(train_section, member_)
@@ -232,6 +240,8 @@ static soma_status read_sections(soma_recipe *recipe, soma_error *err)
     recipe->data.test = 0.2;
     SOMA__TRY(soma__fields_read(data_fields, COUNT_OF(data_fields), &recipe->data, tree,
                                 recipe->top.data, "data", err));
+    SOMA__TRY(soma__transforms_read(&recipe->transforms, &recipe->transform_count, tree,
+                                    recipe->data.transforms, "data.transforms", err));
     SOMA__TRY(read_train(recipe, err));
     soma_recipe_set_seed(recipe, (uint64_t)recipe->top.seed);
     return SOMA_OK;
@@ -304,6 +314,7 @@ void soma_recipe_destroy(soma_recipe *recipe)
     soma__tree_clear(&recipe->tree);
     soma__free(recipe->name);
     soma__free(recipe->folder);
+    soma__free(recipe->transforms);
     soma__free(recipe);
 }
 
@@ -383,6 +394,22 @@ static soma_status open_data(const soma_recipe *recipe, soma_data *out, soma_err
     return split_test(recipe, out, err);
 }
 
+/* Puts the transforms over one part, whose reference it takes over. */
+static soma_status transform_part(const soma_recipe *recipe, soma_dataset **part, bool training,
+                                  soma_error *err)
+{
+    soma_dataset *plain = *part;
+    if (!plain || !recipe->transform_count)
+        return SOMA_OK;
+    soma_status status = soma_dataset_transform(
+        part, plain, recipe->transforms, recipe->transform_count, training, recipe->seed, err);
+    soma_dataset_release(plain);
+    if (status != SOMA_OK)
+        return soma__fail_within(err, status, "%s:%d: data", recipe->tree.source,
+                                 recipe->data.transforms->line);
+    return SOMA_OK;
+}
+
 soma_status soma_recipe_data(const soma_recipe *recipe, soma_data *out, soma_error *err)
 {
     *out = (soma_data){0};
@@ -395,6 +422,12 @@ soma_status soma_recipe_data(const soma_recipe *recipe, soma_data *out, soma_err
         if (status != SOMA_OK)
             soma__fail_within(err, status, "%s: data.validation", recipe->tree.source);
     }
+    if (status == SOMA_OK)
+        status = transform_part(recipe, &out->train, true, err);
+    if (status == SOMA_OK)
+        status = transform_part(recipe, &out->validation, false, err);
+    if (status == SOMA_OK)
+        status = transform_part(recipe, &out->test, false, err);
     if (status != SOMA_OK)
         soma_data_clear(out);
     return status;
