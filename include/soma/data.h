@@ -71,6 +71,13 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_split(soma_dataset **rest, som
                                                         soma_dataset *dataset, double fraction,
                                                         uint64_t seed, soma_error *err);
 
+/* Fold `fold` (from 0) of `folds`: *part has every sample that falls to it, *rest the others. Over
+ * the folds each sample is in one part; parts differ by at most one sample, and in each class by at
+ * most one (stratified, when labels are known). Drawn by `seed`. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_fold(soma_dataset **rest, soma_dataset **part,
+                                                       soma_dataset *dataset, int folds, int fold,
+                                                       uint64_t seed, soma_error *err);
+
 /* The parts of a job. Whoever fills it owns it; soma_data_clear releases. The test part never takes
  * part in training or in choosing a model. */
 typedef struct soma_data {

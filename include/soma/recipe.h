@@ -48,6 +48,11 @@ SOMA_API void soma_recipe_set_seed(soma_recipe *recipe, uint64_t seed);
 /* Opens the data, with its validation part split off. soma_data_clear releases. */
 SOMA_MUST_CHECK SOMA_API soma_status soma_recipe_data(const soma_recipe *recipe, soma_data *out,
                                                       soma_error *err);
+/* The data of fold `fold` (from 0) of a cross-validation over the training part: out->test is that
+ * fold, out->train (and out->validation, where the recipe has one) the others. The recipe's own
+ * test part has no share in it. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_recipe_fold(const soma_recipe *recipe, int folds,
+                                                      int fold, soma_data *out, soma_error *err);
 /* Makes the model for that data: input shape and dtype, scaling and class names come from it. */
 SOMA_MUST_CHECK SOMA_API soma_status soma_recipe_model(const soma_recipe *recipe,
                                                        soma_context *context, const soma_data *data,

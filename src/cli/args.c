@@ -20,6 +20,8 @@ static const option options[] = {
     {"set", 's', OPTION_LIST, "KEY=VALUE", AT(set), 0,
      "override a key of the recipe, such as train.epochs=5; may be repeated"},
     {"out", 'o', OPTION_TEXT, "DIR", AT(out), 0, "folder of the run; default: runs/RECIPE"},
+    {"folds", 0, OPTION_NUMBER, "K", AT(folds), 2,
+     "cross-validate: train K times, each time tested on another K-th; nothing is saved"},
     {"seed", 0, OPTION_NUMBER, "N", AT(seed), 0, "seed of weights, split and order"},
     {"epochs", 'e', OPTION_NUMBER, "N", AT(epochs), 1, "short for --set train.epochs=N"},
     {"batch", 'b', OPTION_NUMBER, "N", AT(batch), 1, "samples a step"},

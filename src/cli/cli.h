@@ -31,7 +31,7 @@ typedef struct arguments {
     int set_count;
     bool help, json, quiet, dry_run, resume, list, layers, transforms, train, invert, force;
     const char *data, *out, *isa, *label, *dot;
-    int64_t threads, seed, epochs, batch, runs, top, limit;
+    int64_t threads, folds, seed, epochs, batch, runs, top, limit;
     bool seed_given;
 } arguments;
 
@@ -77,6 +77,11 @@ int cli_run_man(const arguments *args);
 
 /* The commands, one file each. */
 int cli_run_train(const arguments *args);
+/* Set by SIGINT and SIGTERM once they are caught; a second one ends the program at once. */
+extern volatile int cli_stop_requested;
+void cli_catch_signals(void);
+/* folds.c: `soma train --folds K`. */
+int cli_run_folds(const arguments *args);
 int cli_run_eval(const arguments *args);
 int cli_run_predict(const arguments *args);
 int cli_run_summary(const arguments *args);
@@ -157,6 +162,10 @@ void cli_report_confusion(const cli_report *report, const soma_model *model);
 /* Precision, recall and F1 of each class, and what sums all of them up. */
 void cli_report_classes(const cli_report *report, const soma_model *model);
 /* Adds loss, accuracy, samples, confusion and the classes to a JSON line; keys get `prefix`. */
+/* Figure `index` of a report, its key and its name: loss, accuracy and all that soma_scores has.
+ * NaN where the task has no such figure; false after the last. */
+bool cli_report_figure(const cli_report *report, size_t index, const char **key, const char **text,
+                       double *value);
 void cli_report_json(const cli_report *report, const soma_model *model, const char *prefix,
                      cli_json *json);
 /* An accuracy or share for people: "98.33 %"; "-" for NaN. */

@@ -12,9 +12,10 @@ const command cli_commands[] = {
      "soma train digits-cnn\ttrains on the embedded digits\n"
      "soma train mnist-mlp --data DIR --epochs 3\tMNIST from DIR (or DIR/mnist), three epochs\n"
      "soma train my.yaml -s train.optimizer.rate=0.01 -o runs/a\toverrides a key of a recipe\n"
+     "soma train iris --folds 5\ttrains five times, each tested on another fifth\n"
      "soma train mnist-cnn --dry-run\twhat it would take\n"
      "soma train mnist-cnn --resume\tgoes on where it was stopped\n",
-     "set out data seed epochs batch resume force dry-run list", 1, 1, cli_run_train},
+     "set out data folds seed epochs batch resume force dry-run list", 1, 1, cli_run_train},
     {"eval", "MODEL DATA [options]", "loss, accuracy and confusion matrix on labelled data",
      "DATA is a data set's name (its test part is used), a .csv file, or images.idx,labels.idx.",
      "soma eval runs/digits-cnn/model.safetensors digits\tthe fixed test part of the digits\n"

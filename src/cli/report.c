@@ -187,11 +187,14 @@ static void print_classes(const cli_report *report, const soma_model *model)
 /* --- all classes together -----------------------------------------------------------------------
  */
 
-/* The numbers of a report, in the order in which they are shown. */
-static const struct number {
+/* The figures of a report, in the order in which they are shown; the first two have a line of their
+ * own. */
+static const struct figure {
     const char *key, *text;
     size_t offset;
-} numbers[] = {
+} figures[] = {
+    {"loss", "loss", offsetof(soma_scores, metrics.loss)},
+    {"accuracy", "accuracy", offsetof(soma_scores, metrics.accuracy)},
     {"precision", "precision (mean of classes)", offsetof(soma_scores, precision)},
     {"recall", "recall (mean of classes)", offsetof(soma_scores, recall)},
     {"f1", "F1 (mean of classes)", offsetof(soma_scores, f1)},
@@ -209,25 +212,34 @@ static const struct number {
     {"max_error", "largest error", offsetof(soma_scores, regression.max_error)},
     {"mape", "mean relative error", offsetof(soma_scores, regression.mape)},
 };
-#define NUMBERS (sizeof numbers / sizeof numbers[0])
+#define FIGURES (sizeof figures / sizeof figures[0])
+#define ON_THEIR_LINE 2
 
-static double number(const cli_report *r, size_t index)
+bool cli_report_figure(const cli_report *report, size_t index, const char **key, const char **text,
+                       double *value)
 {
-    return *(const double *)((const char *)&r->scores + numbers[index].offset);
+    if (index >= FIGURES)
+        return false;
+    *key = figures[index].key;
+    *text = figures[index].text;
+    *value = *(const double *)((const char *)&report->scores + figures[index].offset);
+    return true;
 }
 
-static void print_numbers(const cli_report *r)
+static void print_figures(const cli_report *r)
 {
-    for (size_t i = 0; i < NUMBERS; i++)
-        if (!isnan(number(r, i)))
-            printf("%-28s %.6g\n", numbers[i].text, number(r, i));
+    const char *key, *text;
+    double value;
+    for (size_t i = ON_THEIR_LINE; cli_report_figure(r, i, &key, &text, &value); i++)
+        if (!isnan(value))
+            printf("%-28s %.6g\n", text, value);
 }
 
 void cli_report_classes(const cli_report *report, const soma_model *model)
 {
     if (report->classes)
         print_classes(report, model);
-    print_numbers(report);
+    print_figures(report);
 }
 
 /* --- JSON ---------------------------------------------------------------------------------------
@@ -280,14 +292,13 @@ void cli_report_json(const cli_report *report, const soma_model *model, const ch
                      cli_json *json)
 {
     char key[64];
-    const soma_metrics *m = &report->scores.metrics;
-    add_key(json, prefix, "loss", m->loss);
-    add_key(json, prefix, "accuracy", m->accuracy);
-    for (size_t i = 0; i < NUMBERS; i++)
-        if (!isnan(number(report, i)))
-            add_key(json, prefix, numbers[i].key, number(report, i));
+    const char *name, *text;
+    double value;
+    for (size_t i = 0; cli_report_figure(report, i, &name, &text, &value); i++)
+        if (i < ON_THEIR_LINE || !isnan(value))
+            add_key(json, prefix, name, value);
     snprintf(key, sizeof key, "%ssamples", prefix);
-    cli_json_int(json, key, m->samples);
+    cli_json_int(json, key, report->scores.metrics.samples);
     if (!report->classes)
         return;
     add_confusion(report, json);

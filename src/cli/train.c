@@ -21,17 +21,17 @@
 /* --- stopping -----------------------------------------------------------------------------------
  */
 
-static volatile int stop_requested;
+volatile int cli_stop_requested;
 
 /* The first signal asks to stop after this step. It also brings back the default action
  * (SA_RESETHAND), so a second one ends the program at once. */
 static void on_signal(int number)
 {
     (void)number;
-    stop_requested = 1;
+    cli_stop_requested = 1;
 }
 
-static void catch_signals(void)
+void cli_catch_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal,
                                .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
@@ -343,9 +343,9 @@ static soma_status train(job *j, soma_error *err)
     options.resume = j->args->resume;
     options.callback = on_event;
     options.user = j;
-    options.stop = &stop_requested;
+    options.stop = &cli_stop_requested;
     cli_progress_open(&j->progress, stdout);
-    catch_signals();
+    cli_catch_signals();
     soma_status status = soma_train(j->m.model, &j->m.data, &options, &j->history, err);
     cli_progress_clear(&j->progress);
     SOMA__TRY(status);
@@ -518,6 +518,8 @@ int cli_run_train(const arguments *args)
         fprintf(stderr, "soma train: --resume and --force contradict each other\n");
         return EXIT_CODE_USAGE;
     }
+    if (args->folds)
+        return cli_run_folds(args);
     job j = {.args = args, .history = {.best = -1}};
     soma_error err = {0};
     int code;

@@ -435,6 +435,30 @@ static void choose(const soma_dataset *dataset, const int64_t *order, int64_t wa
     }
 }
 
+/* *part: the samples that are chosen, *rest: the others, both in their order. */
+static soma_status divide(soma_dataset **rest, soma_dataset **part, soma_dataset *dataset,
+                          const bool *chosen, soma_error *err)
+{
+    int64_t *index = soma__calloc((size_t)dataset->count, sizeof *index);
+    soma_status status = SOMA_OK;
+    if (!index)
+        status = soma__fail(err, SOMA_MEMORY, "no memory to split %lld samples",
+                            (long long)dataset->count);
+    for (int side = 0; side < 2 && status == SOMA_OK; side++) {
+        int64_t count = 0;
+        for (int64_t i = 0; i < dataset->count; i++)
+            if (chosen[i] == (side == 1))
+                index[count++] = i;
+        status = soma_dataset_subset(side ? part : rest, dataset, index, count, err);
+    }
+    if (status != SOMA_OK) {
+        soma_dataset_release(*rest);
+        *rest = NULL;
+    }
+    soma__free(index);
+    return status;
+}
+
 soma_status soma_dataset_split(soma_dataset **rest, soma_dataset **part, soma_dataset *dataset,
                                double fraction, uint64_t seed, soma_error *err)
 {
@@ -445,31 +469,64 @@ soma_status soma_dataset_split(soma_dataset **rest, soma_dataset **part, soma_da
         return soma__fail(err, SOMA_INVALID,
                           "cannot split %g off %lld samples: both parts need at least one",
                           fraction, (long long)n);
-    int64_t wanted = (int64_t)exact;
     int64_t *order = soma__calloc((size_t)n, sizeof *order);
-    int64_t *index = soma__calloc((size_t)n, sizeof *index);
     bool *chosen = soma__calloc((size_t)n, sizeof *chosen);
     soma_status status = SOMA_OK;
-    if (!order || !index || !chosen)
+    if (!order || !chosen)
         status = soma__fail(err, SOMA_MEMORY, "no memory to split %lld samples", (long long)n);
     if (status == SOMA_OK) {
         soma__rng_key key = {.seed = seed, .stream = soma__rng_stream("split")};
         soma__rng_permutation(&key, n, order);
-        choose(dataset, order, wanted, chosen);
-        for (int wanted_side = 0; wanted_side < 2 && status == SOMA_OK; wanted_side++) {
-            int64_t count = 0;
-            for (int64_t i = 0; i < n; i++)
-                if (chosen[i] == (wanted_side == 1))
-                    index[count++] = i;
-            status = soma_dataset_subset(wanted_side ? part : rest, dataset, index, count, err);
-        }
-    }
-    if (status != SOMA_OK) {
-        soma_dataset_release(*rest);
-        *rest = NULL;
+        choose(dataset, order, (int64_t)exact, chosen);
+        status = divide(rest, part, dataset, chosen, err);
     }
     soma__free(order);
-    soma__free(index);
+    soma__free(chosen);
+    return status;
+}
+
+/* Deals the samples of a random order out to the folds, class after class without starting over, so
+ * that neither the folds nor a class's share in them differ by more than one. */
+static void deal(const soma_dataset *dataset, const int64_t *order, int64_t *next, int classes,
+                 int folds, int fold, bool *chosen)
+{
+    bool labels = soma__dataset_label(dataset, 0) >= 0;
+    /* next[k + 1]: first the size of class k, then where class k starts. */
+    for (int64_t i = 0; i < dataset->count; i++)
+        next[labels ? soma__dataset_label(dataset, i) + 1 : 1]++;
+    for (int k = 0; k < classes; k++)
+        next[k + 1] += next[k];
+    for (int64_t i = 0; i < dataset->count; i++) {
+        int64_t *at = &next[labels ? soma__dataset_label(dataset, order[i]) : 0];
+        chosen[order[i]] = (*at)++ % folds == fold;
+    }
+}
+
+soma_status soma_dataset_fold(soma_dataset **rest, soma_dataset **part, soma_dataset *dataset,
+                              int folds, int fold, uint64_t seed, soma_error *err)
+{
+    *rest = *part = NULL;
+    int64_t n = dataset->count;
+    if (folds < 2 || folds > n || fold < 0 || fold >= folds)
+        return soma__fail(err, SOMA_INVALID,
+                          "fold %d of %d folds of %lld samples: there can be 2 to %lld", fold,
+                          folds, (long long)n, (long long)n);
+    int classes = soma_dataset_class_count(dataset);
+    classes = classes > 0 && soma__dataset_label(dataset, 0) >= 0 ? classes : 1;
+    int64_t *order = soma__calloc((size_t)n, sizeof *order);
+    int64_t *next = soma__calloc((size_t)classes + 2, sizeof *next);
+    bool *chosen = soma__calloc((size_t)n, sizeof *chosen);
+    soma_status status = SOMA_OK;
+    if (!order || !next || !chosen)
+        status = soma__fail(err, SOMA_MEMORY, "no memory to split %lld samples", (long long)n);
+    if (status == SOMA_OK) {
+        soma__rng_key key = {.seed = seed, .stream = soma__rng_stream("folds")};
+        soma__rng_permutation(&key, n, order);
+        deal(dataset, order, next, classes, folds, fold, chosen);
+        status = divide(rest, part, dataset, chosen, err);
+    }
+    soma__free(order);
+    soma__free(next);
     soma__free(chosen);
     return status;
 }

@@ -410,24 +410,46 @@ static soma_status transform_part(const soma_recipe *recipe, soma_dataset **part
     return SOMA_OK;
 }
 
+/* Splits the validation part off the training part, then puts the transforms over all. */
+static soma_status finish_parts(const soma_recipe *recipe, soma_data *out, soma_error *err)
+{
+    if (recipe->data.validation > 0) {
+        soma_dataset *all = out->train;
+        soma_status status = soma_dataset_split(&out->train, &out->validation, all,
+                                                recipe->data.validation, recipe->seed, err);
+        soma_dataset_release(all);
+        if (status != SOMA_OK)
+            return soma__fail_within(err, status, "%s: data.validation", recipe->tree.source);
+    }
+    SOMA__TRY(transform_part(recipe, &out->train, true, err));
+    SOMA__TRY(transform_part(recipe, &out->validation, false, err));
+    return transform_part(recipe, &out->test, false, err);
+}
+
 soma_status soma_recipe_data(const soma_recipe *recipe, soma_data *out, soma_error *err)
 {
     *out = (soma_data){0};
     soma_status status = open_data(recipe, out, err);
-    if (status == SOMA_OK && recipe->data.validation > 0) {
+    if (status == SOMA_OK)
+        status = finish_parts(recipe, out, err);
+    if (status != SOMA_OK)
+        soma_data_clear(out);
+    return status;
+}
+
+soma_status soma_recipe_fold(const soma_recipe *recipe, int folds, int fold, soma_data *out,
+                             soma_error *err)
+{
+    *out = (soma_data){0};
+    soma_status status = open_data(recipe, out, err);
+    if (status == SOMA_OK) {
         soma_dataset *all = out->train;
-        status = soma_dataset_split(&out->train, &out->validation, all, recipe->data.validation,
-                                    recipe->seed, err);
+        soma_dataset_release(out->test);
+        status = soma_dataset_fold(&out->train, &out->test, all, folds, fold, recipe->seed, err);
         soma_dataset_release(all);
-        if (status != SOMA_OK)
-            soma__fail_within(err, status, "%s: data.validation", recipe->tree.source);
     }
     if (status == SOMA_OK)
-        status = transform_part(recipe, &out->train, true, err);
-    if (status == SOMA_OK)
-        status = transform_part(recipe, &out->validation, false, err);
-    if (status == SOMA_OK)
-        status = transform_part(recipe, &out->test, false, err);
+        status = finish_parts(recipe, out, err);
     if (status != SOMA_OK)
         soma_data_clear(out);
     return status;

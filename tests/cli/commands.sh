@@ -23,6 +23,13 @@ check "no start line" grep -q '^{"event":"start"' json.out
 check "no 4 epochs" test "$(grep -c '^{"event":"epoch"' json.out)" = 4
 check "no test accuracy" grep -q '"test_accuracy":0\.[89]' json.out
 expect 0 "test: accuracy" "$soma" train iris -o iris -e 3 -b 8 -s train.optimizer.rate=0.005 -t 1
+expect 0 "over 3 folds" "$soma" train iris --folds 3 -e 2
+check "--folds left a folder" test ! -e runs/iris
+expect_json "$soma" train iris --folds 3 -e 2 --json
+check "no 3 folds" test "$(grep -c '^{"event":"fold"' json.out)" = 3
+check "no deviation" grep -q '"accuracy_deviation":' json.out
+expect 3 "there can be 2 to 120" "$soma" train iris --folds 200 -e 1
+expect 2 "at least 2" "$soma" train iris --folds 1
 expect 0 "mnist-cnn" "$soma" train --list
 expect_json "$soma" train --list --json
 expect 0 "parameters" "$soma" train digits-cnn --dry-run

@@ -102,6 +102,41 @@ static void a_split_is_exact_stratified_and_repeatable(void **state)
     soma_dataset_release(all);
 }
 
+/* 103 samples of 5 classes in 4 folds: each sample is in one part, and parts and classes are even.
+ */
+static void folds_are_even_and_cover_all(void **state)
+{
+    (void)state;
+    soma_dataset *all = numbers(103, 5);
+    bool seen[103] = {false};
+    for (int fold = 0; fold < 4; fold++) {
+        soma_dataset *rest, *part;
+        int64_t by_class[5] = {0};
+        assert_int_equal(soma_dataset_fold(&rest, &part, all, 4, fold, 7, NULL), SOMA_OK);
+        assert_in_range(soma_dataset_count(part), 25, 26);
+        assert_int_equal(soma_dataset_count(part) + soma_dataset_count(rest), 103);
+        for (int64_t i = 0; i < soma_dataset_count(part); i++) {
+            float x[2];
+            int64_t y;
+            assert_int_equal(soma_dataset_read(part, &i, 1, x, &y, NULL), SOMA_OK);
+            assert_false(seen[(int)x[0]]);
+            seen[(int)x[0]] = true;
+            by_class[y]++;
+        }
+        for (int k = 0; k < 5; k++)
+            assert_in_range(by_class[k], 5, 6);
+        soma_dataset_release(rest);
+        soma_dataset_release(part);
+    }
+    for (int i = 0; i < 103; i++)
+        assert_true(seen[i]);
+    soma_dataset *rest, *part;
+    assert_int_equal(soma_dataset_fold(&rest, &part, all, 1, 0, 7, NULL), SOMA_INVALID);
+    assert_int_equal(soma_dataset_fold(&rest, &part, all, 104, 0, 7, NULL), SOMA_INVALID);
+    assert_int_equal(soma_dataset_fold(&rest, &part, all, 4, 4, 7, NULL), SOMA_INVALID);
+    soma_dataset_release(all);
+}
+
 static void scaling_fits(void **state)
 {
     (void)state;
@@ -231,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_values_are_named),
         cmocka_unit_test(a_split_is_exact_stratified_and_repeatable),
+        cmocka_unit_test(folds_are_even_and_cover_all),
         cmocka_unit_test(scaling_fits),
         cmocka_unit_test(embedded_sets_open_split),
         cmocka_unit_test(tables_become_classes_or_targets),
