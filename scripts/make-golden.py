@@ -9,6 +9,7 @@ digit. Images are N H W C and conv weights O kh kw C, as soma keeps them; the co
 function, so gradients come out in soma's layout by themselves.
 """
 import json
+import math
 import pathlib
 import struct
 import sys
@@ -395,6 +396,48 @@ def make_ops(folder):
     write(folder / "ops.safetensors", OPS)
 
 
+def make_math():
+    wide = lambda: rand(24, low=-3, high=3)
+    positive = lambda: rand(24, low=0.1, high=6)
+    inside = lambda: rand(24, low=-0.99, high=0.99)
+    for name, function, x in [
+            ("expm1", torch.expm1, wide()), ("log1p", torch.log1p, positive() - 0.875),
+            ("exp2", torch.exp2, wide()), ("log2", torch.log2, positive()),
+            ("log10", torch.log10, positive()), ("tan", torch.tan, inside()),
+            ("asin", torch.asin, inside()), ("acos", torch.acos, inside()),
+            ("atan", torch.atan, wide()), ("sinh", torch.sinh, wide()),
+            ("cosh", torch.cosh, wide()), ("asinh", torch.asinh, wide()),
+            ("acosh", torch.acosh, positive() + 1), ("atanh", torch.atanh, inside()),
+            ("erfc", torch.erfc, wide()), ("erfinv", torch.erfinv, inside()),
+            ("lgamma", torch.lgamma, positive()), ("digamma", torch.digamma, positive()),
+            ("digamma_negative", torch.digamma, -positive()),
+            ("polygamma_2", lambda x: torch.polygamma(2, x), positive()),
+            ("trunc", torch.trunc, wide()), ("frac", torch.frac, wide()),
+            ("nan_to_num", lambda x: torch.nan_to_num(x, 3, 4, -5),
+             torch.tensor([math.nan, math.inf, -math.inf, 2, -4]))]:
+        case(name, function, x=x.float().double())
+    case("cbrt", lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3), x=wide())
+    for name, function in {"fmod": torch.fmod, "remainder": torch.remainder,
+                           "floor_divide": lambda a, b: torch.floor_divide(a, b).detach(),
+                           "atan2": torch.atan2, "hypot": torch.hypot,
+                           "copysign": torch.copysign, "logaddexp": torch.logaddexp}.items():
+        case(name, function, a=rand(3, 1, 4, low=-3, high=3), b=spread(2, 1) + 0.5)
+    case("xlogy", torch.xlogy, a=torch.tensor([0.0, 0.0, 1, 2, -1]).double(),
+         b=torch.tensor([0.5, 2, 3, 0.25, 4]).double())
+    case("lerp", torch.lerp, a=rand(3, 4), b=rand(4), weight=rand(3, 1))
+    case("logical_xor", lambda a, b: torch.logical_xor(a > 0, b > 0).double().detach(),
+         a=rand(3, 4), b=rand(4))
+    number = lambda: torch.randint(-100, 100, (3, 5))
+    for name, function in {"bitwise_and": torch.bitwise_and, "bitwise_or": torch.bitwise_or,
+                           "bitwise_xor": torch.bitwise_xor,
+                           "fmod_integers": torch.fmod, "remainder_integers": torch.remainder,
+                           "floor_divide_integers": torch.floor_divide}.items():
+        case(name, function, a=number(), b=number() * 2 + 1)
+    case("bitwise_not", torch.bitwise_not, x=number())
+    case("shift_left", torch.bitwise_left_shift, a=number(), b=torch.randint(0, 9, (5,)))
+    case("shift_right", torch.bitwise_right_shift, a=number(), b=torch.randint(0, 9, (5,)))
+
+
 # --- optimisers -------------------------------------------------------------------------------------
 
 OPTIMIZERS = {
@@ -491,3 +534,4 @@ if __name__ == "__main__":
     make_optimizers(target)
     make_network(target)
     group(target, "losses", make_loss_group)
+    group(target, "math", make_math)

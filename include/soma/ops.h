@@ -2,11 +2,12 @@
  *
  * Vars in, vars out; shapes in comments are NumPy style. Elementwise ops broadcast as NumPy does
  * and want equal dtypes (soma_cast makes them so). Integers (whose overflow wraps around) go into
- * neg, abs, sign, square, add, sub, mul, maximum, minimum, comparisons, where, sum, max, min; bool
- * into equal, not_equal, the logical ops and where. Axes may be negative. Options are named:
- *     soma_conv2d(x, w, .stride = {2, 2}, .pad = {1, 1, 1, 1})
- * A zero option means its default. All faults stick to the graph (see graph.h); the messages name
- * the op, the scope and the shapes. Gradients exist unless "no gradient" is said.
+ * neg, abs, sign, square, add, sub, mul, fmod, remainder, floor_divide, maximum, minimum,
+ * comparisons, where, bitwise ops and shifts, sum, max, min; bool into equal, not_equal, the
+ * logical ops and where. Axes may be negative. Options are named: soma_conv2d(x, w, .stride = {2,
+ * 2}, .pad = {1, 1, 1, 1}) A zero option means its default. All faults stick to the graph (see
+ * graph.h); the messages name the op, the scope and the shapes. Gradients exist unless "no
+ * gradient" is said.
  */
 #ifndef SOMA_OPS_H
 #define SOMA_OPS_H
@@ -45,7 +46,11 @@ SOMA_API soma_var soma_gelu_tanh(soma_var x); /* its tanh approximation */
 SOMA_API soma_var soma_silu(soma_var x);      /* x sigmoid(x) */
 SOMA_API soma_var soma_leaky_relu(soma_var x, double slope);
 SOMA_API soma_var soma_elu(soma_var x, double alpha);
-SOMA_API soma_var soma_isfinite(soma_var x);    /* bool; no gradient */
+SOMA_API soma_var soma_isfinite(soma_var x); /* bool; no gradient, nor have the next four */
+SOMA_API soma_var soma_isnan(soma_var x);
+SOMA_API soma_var soma_isinf(soma_var x); /* of either sign */
+SOMA_API soma_var soma_isposinf(soma_var x);
+SOMA_API soma_var soma_isneginf(soma_var x);
 SOMA_API soma_var soma_logical_not(soma_var x); /* bool -> bool; no gradient */
 
 /* --- elementwise, two and three inputs, broadcasting -------------------------------------------
@@ -71,14 +76,60 @@ SOMA_API soma_var soma_greater(soma_var a, soma_var b);
 SOMA_API soma_var soma_greater_equal(soma_var a, soma_var b);
 SOMA_API soma_var soma_logical_and(soma_var a, soma_var b); /* bool, bool -> bool */
 SOMA_API soma_var soma_logical_or(soma_var a, soma_var b);
+SOMA_API soma_var soma_logical_xor(soma_var a, soma_var b);
 /* cond (bool) ? a : b */
 SOMA_API soma_var soma_where(soma_var cond, soma_var a, soma_var b);
-/* Limits x to [low, high]; gradient 0 outside. */
+/* Limits x to [low, high]; gradient 0 outside. -INFINITY and INFINITY leave a side open. */
 SOMA_API soma_var soma_clamp(soma_var x, double low, double high);
 /* Converts the dtype; integers saturate, floats round to nearest even. Gradient between floats. */
 SOMA_API soma_var soma_cast(soma_var x, soma_dtype dtype);
 /* x as it is, through which no gradient flows. */
 SOMA_API soma_var soma_stop_gradient(soma_var x);
+
+/* --- elementwise: more mathematics (any float) -------------------------------------------------
+ */
+SOMA_API soma_var soma_expm1(soma_var x); /* e^x - 1, with all digits near 0 */
+SOMA_API soma_var soma_log1p(soma_var x); /* ln(1 + x), likewise */
+SOMA_API soma_var soma_exp2(soma_var x);
+SOMA_API soma_var soma_log2(soma_var x);
+SOMA_API soma_var soma_log10(soma_var x);
+SOMA_API soma_var soma_tan(soma_var x);
+SOMA_API soma_var soma_asin(soma_var x);
+SOMA_API soma_var soma_acos(soma_var x);
+SOMA_API soma_var soma_atan(soma_var x);
+SOMA_API soma_var soma_sinh(soma_var x);
+SOMA_API soma_var soma_cosh(soma_var x);
+SOMA_API soma_var soma_asinh(soma_var x);
+SOMA_API soma_var soma_acosh(soma_var x);
+SOMA_API soma_var soma_atanh(soma_var x);
+SOMA_API soma_var soma_erfc(soma_var x);    /* 1 - erf(x), with all digits for large x */
+SOMA_API soma_var soma_erfinv(soma_var x);  /* erf's inverse, on (-1, 1) */
+SOMA_API soma_var soma_cbrt(soma_var x);    /* cube root, of negative x too */
+SOMA_API soma_var soma_lgamma(soma_var x);  /* ln |gamma(x)| */
+SOMA_API soma_var soma_digamma(soma_var x); /* its slope; NaN at negative whole numbers */
+SOMA_API soma_var soma_polygamma(int order, soma_var x); /* digamma's derivative; order >= 0 */
+SOMA_API soma_var soma_trunc(soma_var x);                /* towards 0; gradient zero */
+SOMA_API soma_var soma_frac(soma_var x);                 /* x - trunc(x) */
+/* Broadcasting; these three also take integers (divided by 0 they give 0). */
+SOMA_API soma_var soma_fmod(soma_var a, soma_var b);         /* sign of a, as C's fmod and % */
+SOMA_API soma_var soma_remainder(soma_var a, soma_var b);    /* sign of b, as Python's % */
+SOMA_API soma_var soma_floor_divide(soma_var a, soma_var b); /* floor(a/b); gradient zero */
+SOMA_API soma_var soma_atan2(soma_var a, soma_var b);        /* angle of the point (x = b, y = a) */
+SOMA_API soma_var soma_hypot(soma_var a, soma_var b);        /* √(a² + b²) without overflow */
+SOMA_API soma_var soma_copysign(soma_var a, soma_var b);     /* |a| with the sign of b */
+SOMA_API soma_var soma_logaddexp(soma_var a, soma_var b);    /* ln(e^a + e^b) */
+SOMA_API soma_var soma_xlogy(soma_var a, soma_var b);        /* a ln b, but 0 where a is 0 */
+SOMA_API soma_var soma_lerp(soma_var a, soma_var b, soma_var weight); /* a + weight (b - a) */
+/* Replaces NaN, Inf and -Inf; an infinite `high` or `low` stands for the largest finite number. */
+SOMA_API soma_var soma_nan_to_num(soma_var x, double nan, double high, double low);
+/* Bits of integers (i8, u8, i32, i64), broadcasting; no gradient. Shifts by less than 0 or by all
+ * bits or more push every bit out; to the right the sign comes in. */
+SOMA_API soma_var soma_bitwise_not(soma_var x);
+SOMA_API soma_var soma_bitwise_and(soma_var a, soma_var b);
+SOMA_API soma_var soma_bitwise_or(soma_var a, soma_var b);
+SOMA_API soma_var soma_bitwise_xor(soma_var a, soma_var b);
+SOMA_API soma_var soma_shift_left(soma_var a, soma_var b);
+SOMA_API soma_var soma_shift_right(soma_var a, soma_var b);
 
 /* --- reductions over axes ----------------------------------------------------------------------
  */

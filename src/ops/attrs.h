@@ -129,4 +129,9 @@ typedef struct soma__clamp_attrs {
     double low, high;
 } soma__clamp_attrs;
 
+/* nan_to_num: what stands for NaN, Inf and -Inf; infinite: the largest finite number. */
+typedef struct soma__nan_attrs {
+    double nan, high, low;
+} soma__nan_attrs;
+
 #endif

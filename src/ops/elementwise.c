@@ -1,20 +1,16 @@
 /* elementwise.c: ops that compute each element on its own: y[i] = f(a[i], b[i], c[i]), with NumPy
  * broadcasting. The functions themselves are in graph/scalar.h; here are their shape rules,
- * gradients and the one reference kernel that they share.
+ * gradients and the one reference kernel that they share. Less usual functions are in math.c and
+ * bits.c.
  *
  * To add one: a row in scalar.h (its formula), a row in ops.def, and here a row in a list below and
  * a gradient function above it. */
 #include <string.h>
 
-#include "ops/ops.h"
+#include "ops/elementwise.h"
 #include "tensor/walk.h"
 
 /* --- reference kernel ------------------------------------------------------------------------ */
-
-static bool is_integer(soma_dtype dtype)
-{
-    return dtype == SOMA_I8 || dtype == SOMA_U8 || dtype == SOMA_I32 || dtype == SOMA_I64;
-}
 
 static int64_t load_integer(soma_dtype dtype, const void *data, int64_t i)
 {
@@ -52,45 +48,6 @@ static void store_integer(soma_dtype dtype, void *data, int64_t i, int64_t value
     }
 }
 
-/* Integers have their own arithmetic because a double holds only 53 bits of an i64. Overflow wraps
- * around, as in NumPy: hence the unsigned types. */
-static int64_t apply_integer(soma__scalar code, int64_t a, int64_t b, int64_t c)
-{
-    uint64_t ua = (uint64_t)a, ub = (uint64_t)b;
-    switch (code) {
-    case SOMA__SCALAR_NEG:
-        return (int64_t)(0 - ua);
-    case SOMA__SCALAR_ABS:
-        return a < 0 ? (int64_t)(0 - ua) : a;
-    case SOMA__SCALAR_SIGN:
-        return (a > 0) - (a < 0);
-    case SOMA__SCALAR_SQUARE:
-        return (int64_t)(ua * ua);
-    case SOMA__SCALAR_ADD:
-        return (int64_t)(ua + ub);
-    case SOMA__SCALAR_SUB:
-        return (int64_t)(ua - ub);
-    case SOMA__SCALAR_MUL:
-        return (int64_t)(ua * ub);
-    case SOMA__SCALAR_MAXIMUM:
-        return a > b ? a : b;
-    case SOMA__SCALAR_MINIMUM:
-        return a < b ? a : b;
-    case SOMA__SCALAR_EQUAL:
-        return a == b;
-    case SOMA__SCALAR_NOT_EQUAL:
-        return a != b;
-    case SOMA__SCALAR_LESS:
-        return a < b;
-    case SOMA__SCALAR_LESS_EQUAL:
-        return a <= b;
-    case SOMA__SCALAR_WHERE:
-        return a != 0 ? b : c;
-    default: /* COPY; the rules let no other function have integers */
-        return a;
-    }
-}
-
 /* The limits that a cast saturates at. */
 static int64_t saturate(soma_dtype dtype, int64_t value)
 {
@@ -104,13 +61,23 @@ static int64_t saturate(soma_dtype dtype, int64_t value)
     return value < low ? low : value > high ? high : value;
 }
 
-static void reference_elementwise(const soma__call *call)
+static bool is_integer(soma_dtype dtype)
+{
+    return dtype == SOMA_I8 || dtype == SOMA_U8 || dtype == SOMA_I32 || dtype == SOMA_I64;
+}
+
+/* The last input is a value in every op (where's first is its condition). */
+bool soma__elementwise_integers(const soma__call *call)
+{
+    const soma_dtype from = call->in[call->nin - 1].dtype, to = call->out[0].dtype;
+    return is_integer(from) && (is_integer(to) || to == SOMA_BOOL);
+}
+
+void soma__reference_elementwise(const soma__call *call)
 {
     const soma__view *out = &call->out[0];
     const soma__scalar code = call->op->scalar;
-    /* The last input is a value in every op (where's first is its condition). */
-    const soma_dtype dtype = call->in[call->nin - 1].dtype;
-    const bool integers = is_integer(dtype) && (is_integer(out->dtype) || out->dtype == SOMA_BOOL);
+    const bool integers = soma__elementwise_integers(call);
     soma__walk walk;
     soma__walk_start(&walk, &out->shape);
     for (int i = 0; i < call->nin; i++)
@@ -120,7 +87,7 @@ static void reference_elementwise(const soma__call *call)
             int64_t v[3] = {0};
             for (int i = 0; i < call->nin; i++)
                 v[i] = load_integer(call->in[i].dtype, call->in[i].data, walk.at[i]);
-            int64_t y = apply_integer(code, v[0], v[1], v[2]);
+            int64_t y = soma__scalar_apply_integer(code, v[0], v[1], v[2]);
             /* Only a copy changes the dtype of integers: then it is a cast. */
             if (code == SOMA__SCALAR_COPY)
                 y = saturate(out->dtype, y);
@@ -134,7 +101,7 @@ static void reference_elementwise(const soma__call *call)
     }
 }
 
-static double flops_elementwise(const soma__call *call)
+double soma__flops_elementwise(const soma__call *call)
 {
     return (double)soma__scalar_flops(call->op->scalar) * (double)call->out[0].count;
 }
@@ -178,7 +145,7 @@ static soma_status broadcast_inputs(soma__rule *rule)
 }
 
 /* The named kinds of the lists below: what dtypes an op takes, and what it gives. */
-static soma_status rule_float(soma__rule *rule)
+soma_status soma__rule_floats(soma__rule *rule)
 {
     for (int i = 0; i < rule->nin; i++)
         SOMA__TRY(soma__rule_float(rule, i));
@@ -186,7 +153,7 @@ static soma_status rule_float(soma__rule *rule)
     return broadcast_inputs(rule);
 }
 
-static soma_status rule_number(soma__rule *rule)
+soma_status soma__rule_numbers(soma__rule *rule)
 {
     for (int i = 0; i < rule->nin; i++)
         if (rule->in_dtype[i] == SOMA_BOOL)
@@ -202,7 +169,7 @@ static soma_status rule_any(soma__rule *rule)
     return broadcast_inputs(rule);
 }
 
-static soma_status rule_any_to_bool(soma__rule *rule)
+soma_status soma__rule_any_to_bool(soma__rule *rule)
 {
     SOMA__TRY(rule_any(rule));
     rule->dtype = SOMA_BOOL;
@@ -211,17 +178,27 @@ static soma_status rule_any_to_bool(soma__rule *rule)
 
 static soma_status rule_number_to_bool(soma__rule *rule)
 {
-    SOMA__TRY(rule_number(rule));
+    SOMA__TRY(soma__rule_numbers(rule));
     rule->dtype = SOMA_BOOL;
     return SOMA_OK;
 }
 
-static soma_status rule_bool(soma__rule *rule)
+soma_status soma__rule_bools(soma__rule *rule)
 {
     for (int i = 0; i < rule->nin; i++)
         if (rule->in_dtype[i] != SOMA_BOOL)
             return soma__rule_fail(rule, SOMA_DTYPE, "takes bool, input %d is %s", i,
                                    soma_dtype_text(rule->in_dtype[i]));
+    return broadcast_inputs(rule);
+}
+
+soma_status soma__rule_integers(soma__rule *rule)
+{
+    for (int i = 0; i < rule->nin; i++)
+        if (!is_integer(rule->in_dtype[i]))
+            return soma__rule_fail(rule, SOMA_DTYPE, "input %d is %s, must be an integer", i,
+                                   soma_dtype_text(rule->in_dtype[i]));
+    SOMA__TRY(soma__rule_same_dtypes(rule));
     return broadcast_inputs(rule);
 }
 
@@ -250,7 +227,7 @@ static soma_status rule_cast(soma__rule *rule)
 
 /* --- gradients of functions of one input: dx = dy · f'(x) ------------------------------------ */
 
-static soma_var zero_like(soma_var x)
+soma_var soma__zero_like(soma_var x)
 {
     return soma_scalar(x.graph, soma_var_dtype(x), 0);
 }
@@ -338,14 +315,14 @@ static void grad_softplus(soma__grad *g)
 /* A selection, not a product with a mask: an infinite dy must not turn into NaN where x <= 0. */
 static void grad_relu(soma__grad *g)
 {
-    soma_var zero = zero_like(g->dout);
+    soma_var zero = soma__zero_like(g->dout);
     g->din[0] = soma_where(soma_less(zero, g->in[0]), g->dout, zero);
 }
 
 /* --- gradients of functions of two and three inputs ------------------------------------------ */
 
 /* din[i] = value, summed over the axes along which input i was broadcast. */
-static void set_gradient(soma__grad *g, int i, soma_var value)
+void soma__grad_to(soma__grad *g, int i, soma_var value)
 {
     soma_shape shape = soma_var_shape(g->in[i]);
     g->din[i] = soma__sum_to(value, &shape);
@@ -355,22 +332,22 @@ static void grad_add(soma__grad *g)
 {
     for (int i = 0; i < 2; i++)
         if (g->need[i])
-            set_gradient(g, i, g->dout);
+            soma__grad_to(g, i, g->dout);
 }
 
 static void grad_sub(soma__grad *g)
 {
     if (g->need[0])
-        set_gradient(g, 0, g->dout);
+        soma__grad_to(g, 0, g->dout);
     if (g->need[1])
-        set_gradient(g, 1, soma_neg(g->dout));
+        soma__grad_to(g, 1, soma_neg(g->dout));
 }
 
 static void grad_mul(soma__grad *g)
 {
     for (int i = 0; i < 2; i++)
         if (g->need[i])
-            set_gradient(g, i, soma_mul(g->dout, g->in[1 - i]));
+            soma__grad_to(g, i, soma_mul(g->dout, g->in[1 - i]));
 }
 
 /* y = a/b: da = dy/b, db = -dy·y/b */
@@ -378,9 +355,9 @@ static void grad_div(soma__grad *g)
 {
     soma_var da = soma_div(g->dout, g->in[1]);
     if (g->need[0])
-        set_gradient(g, 0, da);
+        soma__grad_to(g, 0, da);
     if (g->need[1])
-        set_gradient(g, 1, soma_neg(soma_mul(da, g->out)));
+        soma__grad_to(g, 1, soma_neg(soma_mul(da, g->out)));
 }
 
 /* y = a^b: da = dy·b·a^(b-1), db = dy·y·log a. With a constant scalar exponent, the usual case, da
@@ -396,17 +373,17 @@ static void grad_pow(soma__grad *g)
         if (p == 0)
             soma__grad_none(g);
         else
-            set_gradient(g, 0, soma_mul(g->dout, soma_mul_scalar(soma_pow_scalar(a, p - 1), p)));
+            soma__grad_to(g, 0, soma_mul(g->dout, soma_mul_scalar(soma_pow_scalar(a, p - 1), p)));
     } else if (g->need[0]) {
-        soma_var zero = zero_like(a), one = soma_scalar(g->graph, soma_var_dtype(a), 1);
+        soma_var zero = soma__zero_like(a), one = soma_scalar(g->graph, soma_var_dtype(a), 1);
         soma_var corner = soma_logical_and(soma_equal(a, zero), soma_equal(b, zero));
         soma_var power = soma_pow(a, soma_sub(soma_where(corner, one, b), one));
-        set_gradient(g, 0, soma_mul(g->dout, soma_mul(b, power)));
+        soma__grad_to(g, 0, soma_mul(g->dout, soma_mul(b, power)));
     }
     if (g->need[1]) {
-        soma_var zero = zero_like(a), one = soma_scalar(g->graph, soma_var_dtype(a), 1);
+        soma_var zero = soma__zero_like(a), one = soma_scalar(g->graph, soma_var_dtype(a), 1);
         soma_var safe = soma_where(soma_equal(a, zero), one, a);
-        set_gradient(g, 1, soma_mul(g->dout, soma_mul(g->out, soma_log(safe))));
+        soma__grad_to(g, 1, soma_mul(g->dout, soma_mul(g->out, soma_log(safe))));
     }
 }
 
@@ -414,14 +391,14 @@ static void grad_pow(soma__grad *g)
  * each where both are equal. */
 static void grad_choice(soma__grad *g, bool largest)
 {
-    soma_var zero = zero_like(g->dout);
+    soma_var zero = soma__zero_like(g->dout);
     soma_var half = soma_where(soma_equal(g->in[0], g->in[1]), soma_mul_scalar(g->dout, 0.5), zero);
     for (int i = 0; i < 2; i++) {
         if (!g->need[i])
             continue;
         soma_var mine = g->in[i], other = g->in[1 - i];
         soma_var better = largest ? soma_less(other, mine) : soma_less(mine, other);
-        set_gradient(g, i, soma_where(better, g->dout, half));
+        soma__grad_to(g, i, soma_where(better, g->dout, half));
     }
 }
 
@@ -436,11 +413,11 @@ static void grad_minimum(soma__grad *g)
 
 static void grad_where(soma__grad *g)
 {
-    soma_var zero = zero_like(g->dout);
+    soma_var zero = soma__zero_like(g->dout);
     if (g->need[1])
-        set_gradient(g, 1, soma_where(g->in[0], g->dout, zero));
+        soma__grad_to(g, 1, soma_where(g->in[0], g->dout, zero));
     if (g->need[2])
-        set_gradient(g, 2, soma_where(g->in[0], zero, g->dout));
+        soma__grad_to(g, 2, soma_where(g->in[0], zero, g->dout));
 }
 
 static void grad_cast(soma__grad *g)
@@ -454,81 +431,59 @@ static void grad_cast(soma__grad *g)
 
 /* --- the lists ------------------------------------------------------------------------------- */
 
-#define ELEMENTWISE(name_, code_, rule_, gradient_, inputs_, arity_, doc_)                         \
-    const soma__op soma__op_##name_ = {                                                            \
-        .name = #name_,                                                                            \
-        .family = "elementwise",                                                                   \
-        .doc = doc_,                                                                               \
-        .inputs = inputs_,                                                                         \
-        .min_inputs = arity_,                                                                      \
-        .max_inputs = arity_,                                                                      \
-        .scalar = SOMA__SCALAR_##code_,                                                            \
-        .rule = rule_,                                                                             \
-        .gradient = gradient_,                                                                     \
-        .reference = reference_elementwise,                                                        \
-        .flops = flops_elementwise,                                                                \
-    };
-
 /* clang-format off */
 /* name, scalar code, dtypes, gradient, formula */
 #define UNARY_LIST(X)                                                                \
-    X(neg,         NEG,        rule_number,      grad_neg,        "-x")              \
-    X(abs,         ABS,        rule_number,      grad_abs,        "|x|")             \
-    X(sign,        SIGN,       rule_number,      soma__grad_none, "-1, 0 or 1")      \
-    X(square,      SQUARE,     rule_number,      grad_square,     "x^2")             \
-    X(reciprocal,  RECIPROCAL, rule_float,       grad_reciprocal, "1 / x")           \
-    X(sqrt,        SQRT,       rule_float,       grad_sqrt,       "x^(1/2)")         \
-    X(rsqrt,       RSQRT,      rule_float,       grad_rsqrt,      "x^(-1/2)")        \
-    X(exp,         EXP,        rule_float,       grad_exp,        "e^x")             \
-    X(log,         LOG,        rule_float,       grad_log,        "ln x")            \
-    X(sin,         SIN,        rule_float,       grad_sin,        "sin x")           \
-    X(cos,         COS,        rule_float,       grad_cos,        "cos x")           \
-    X(tanh,        TANH,       rule_float,       grad_tanh,       "tanh x")          \
-    X(erf,         ERF,        rule_float,       grad_erf,        "erf x")           \
-    X(sigmoid,     SIGMOID,    rule_float,       grad_sigmoid,    "1 / (1 + e^-x)")  \
-    X(softplus,    SOFTPLUS,   rule_float,       grad_softplus,   "ln(1 + e^x)")     \
-    X(floor,       FLOOR,      rule_float,       soma__grad_none, "largest whole number <= x")  \
-    X(ceil,        CEIL,       rule_float,       soma__grad_none, "smallest whole number >= x") \
-    X(round,       ROUND,      rule_float,       soma__grad_none, "nearest whole number, half to even") \
-    X(relu,        RELU,       rule_float,       grad_relu,       "max(x, 0)")       \
-    X(isfinite,    ISFINITE,   rule_any_to_bool, soma__grad_none, "x is neither NaN nor Inf") \
-    X(logical_not, NOT,        rule_bool,        soma__grad_none, "not x")
+    X(neg,         NEG,        soma__rule_numbers,      grad_neg,        "-x")              \
+    X(abs,         ABS,        soma__rule_numbers,      grad_abs,        "|x|")             \
+    X(sign,        SIGN,       soma__rule_numbers,      soma__grad_none, "-1, 0 or 1")      \
+    X(square,      SQUARE,     soma__rule_numbers,      grad_square,     "x^2")             \
+    X(reciprocal,  RECIPROCAL, soma__rule_floats,       grad_reciprocal, "1 / x")           \
+    X(sqrt,        SQRT,       soma__rule_floats,       grad_sqrt,       "x^(1/2)")         \
+    X(rsqrt,       RSQRT,      soma__rule_floats,       grad_rsqrt,      "x^(-1/2)")        \
+    X(exp,         EXP,        soma__rule_floats,       grad_exp,        "e^x")             \
+    X(log,         LOG,        soma__rule_floats,       grad_log,        "ln x")            \
+    X(sin,         SIN,        soma__rule_floats,       grad_sin,        "sin x")           \
+    X(cos,         COS,        soma__rule_floats,       grad_cos,        "cos x")           \
+    X(tanh,        TANH,       soma__rule_floats,       grad_tanh,       "tanh x")          \
+    X(erf,         ERF,        soma__rule_floats,       grad_erf,        "erf x")           \
+    X(sigmoid,     SIGMOID,    soma__rule_floats,       grad_sigmoid,    "1 / (1 + e^-x)")  \
+    X(softplus,    SOFTPLUS,   soma__rule_floats,       grad_softplus,   "ln(1 + e^x)")     \
+    X(floor,       FLOOR,      soma__rule_floats,       soma__grad_none, "largest whole number <= x")  \
+    X(ceil,        CEIL,       soma__rule_floats,       soma__grad_none, "smallest whole number >= x") \
+    X(round,       ROUND,      soma__rule_floats,       soma__grad_none, "nearest whole number, half to even") \
+    X(relu,        RELU,       soma__rule_floats,       grad_relu,       "max(x, 0)")       \
+    X(isfinite,    ISFINITE,   soma__rule_any_to_bool, soma__grad_none, "x is neither NaN nor Inf") \
+    X(isnan,       ISNAN,      soma__rule_any_to_bool, soma__grad_none, "x is NaN")         \
+    X(isinf,       ISINF,      soma__rule_any_to_bool, soma__grad_none, "x is Inf or -Inf") \
+    X(logical_not, NOT,        soma__rule_bools,        soma__grad_none, "not x")
 
 #define BINARY_LIST(X)                                                               \
-    X(add,         ADD,        rule_number,         grad_add,        "a + b")        \
-    X(sub,         SUB,        rule_number,         grad_sub,        "a - b")        \
-    X(mul,         MUL,        rule_number,         grad_mul,        "a b")          \
-    X(div,         DIV,        rule_float,          grad_div,        "a / b")        \
-    X(pow,         POW,        rule_float,          grad_pow,        "a^b")          \
-    X(maximum,     MAXIMUM,    rule_number,         grad_maximum,    "max(a, b)")    \
-    X(minimum,     MINIMUM,    rule_number,         grad_minimum,    "min(a, b)")    \
-    X(equal,       EQUAL,      rule_any_to_bool,    soma__grad_none, "a = b")        \
-    X(not_equal,   NOT_EQUAL,  rule_any_to_bool,    soma__grad_none, "a != b")       \
+    X(add,         ADD,        soma__rule_numbers,         grad_add,        "a + b")        \
+    X(sub,         SUB,        soma__rule_numbers,         grad_sub,        "a - b")        \
+    X(mul,         MUL,        soma__rule_numbers,         grad_mul,        "a b")          \
+    X(div,         DIV,        soma__rule_floats,          grad_div,        "a / b")        \
+    X(pow,         POW,        soma__rule_floats,          grad_pow,        "a^b")          \
+    X(maximum,     MAXIMUM,    soma__rule_numbers,         grad_maximum,    "max(a, b)")    \
+    X(minimum,     MINIMUM,    soma__rule_numbers,         grad_minimum,    "min(a, b)")    \
+    X(equal,       EQUAL,      soma__rule_any_to_bool,    soma__grad_none, "a = b")        \
+    X(not_equal,   NOT_EQUAL,  soma__rule_any_to_bool,    soma__grad_none, "a != b")       \
     X(less,        LESS,       rule_number_to_bool, soma__grad_none, "a < b")        \
     X(less_equal,  LESS_EQUAL, rule_number_to_bool, soma__grad_none, "a <= b")       \
-    X(logical_and, AND,        rule_bool,           soma__grad_none, "a and b")      \
-    X(logical_or,  OR,         rule_bool,           soma__grad_none, "a or b")
+    X(logical_and, AND,        soma__rule_bools,           soma__grad_none, "a and b")      \
+    X(logical_or,  OR,         soma__rule_bools,           soma__grad_none, "a or b")     \
+    X(logical_xor, XOR,        soma__rule_bools,           soma__grad_none, "either a or b")
 /* clang-format on */
 
 #define UNARY(name_, code_, rule_, gradient_, doc_)                                                \
-    ELEMENTWISE(name_, code_, rule_, gradient_, "x", 1, doc_)                                      \
-    soma_var soma_##name_(soma_var x)                                                              \
-    {                                                                                              \
-        return soma__graph_add(x.graph, &soma__op_##name_, &x, 1, NULL);                           \
-    }
-
+    SOMA__UNARY(elementwise, name_, code_, rule_, gradient_, doc_)
 #define BINARY(name_, code_, rule_, gradient_, doc_)                                               \
-    ELEMENTWISE(name_, code_, rule_, gradient_, "a b", 2, doc_)                                    \
-    soma_var soma_##name_(soma_var a, soma_var b)                                                  \
-    {                                                                                              \
-        const soma_var in[2] = {a, b};                                                             \
-        return soma__graph_add(a.graph, &soma__op_##name_, in, 2, NULL);                           \
-    }
-
+    SOMA__BINARY(elementwise, name_, code_, rule_, gradient_, doc_)
 UNARY_LIST(UNARY)
 BINARY_LIST(BINARY)
 
-ELEMENTWISE(where, WHERE, rule_where, grad_where, "condition a b", 3, "a where condition, else b")
+SOMA__ELEMENTWISE(elementwise, where, WHERE, rule_where, grad_where, "condition a b", 3,
+                  "a where condition, else b")
 
 soma_var soma_where(soma_var cond, soma_var a, soma_var b)
 {
@@ -537,7 +492,8 @@ soma_var soma_where(soma_var cond, soma_var a, soma_var b)
 }
 
 /* A copy in the graph, so that the reverse pass has a place to stop at. */
-ELEMENTWISE(stop_gradient, COPY, rule_any, soma__grad_none, "x", 1, "x; passes no gradient")
+SOMA__ELEMENTWISE(elementwise, stop_gradient, COPY, rule_any, soma__grad_none, "x", 1,
+                  "x; passes no gradient")
 
 soma_var soma_stop_gradient(soma_var x)
 {
@@ -558,8 +514,8 @@ const soma__op soma__op_cast = {
     .scalar = SOMA__SCALAR_COPY,
     .rule = rule_cast,
     .gradient = grad_cast,
-    .reference = reference_elementwise,
-    .flops = flops_elementwise,
+    .reference = soma__reference_elementwise,
+    .flops = soma__flops_elementwise,
 };
 
 /* A cast to the dtype that x has already is x itself. */

@@ -23,6 +23,8 @@ static bool gives_bool(soma__scalar code)
 {
     switch (code) {
     case SOMA__SCALAR_ISFINITE:
+    case SOMA__SCALAR_ISNAN:
+    case SOMA__SCALAR_ISINF:
     case SOMA__SCALAR_NOT:
     case SOMA__SCALAR_EQUAL:
     case SOMA__SCALAR_NOT_EQUAL:
@@ -30,6 +32,7 @@ static bool gives_bool(soma__scalar code)
     case SOMA__SCALAR_LESS_EQUAL:
     case SOMA__SCALAR_AND:
     case SOMA__SCALAR_OR:
+    case SOMA__SCALAR_XOR:
     case SOMA__SCALAR_WHERE: /* of bools */
         return true;
     default:

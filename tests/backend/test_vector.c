@@ -54,6 +54,12 @@ static double bound(soma__scalar code)
     case SOMA__SCALAR_SIN:
     case SOMA__SCALAR_COS:
     case SOMA__SCALAR_POW:
+    case SOMA__SCALAR_EXP2:
+    case SOMA__SCALAR_TAN:
+    case SOMA__SCALAR_ASIN:
+    case SOMA__SCALAR_ACOS:
+    case SOMA__SCALAR_ATAN:
+    case SOMA__SCALAR_CBRT:
         return 1;
     case SOMA__SCALAR_TANH:
     case SOMA__SCALAR_ERF:
@@ -61,6 +67,19 @@ static double bound(soma__scalar code)
         return 1.6;
     case SOMA__SCALAR_SIGMOID:
         return 2.5;
+    case SOMA__SCALAR_LOG2:
+    case SOMA__SCALAR_LOG10:
+    case SOMA__SCALAR_SINH:
+    case SOMA__SCALAR_COSH:
+    case SOMA__SCALAR_ASINH:
+    case SOMA__SCALAR_ACOSH:
+    case SOMA__SCALAR_ATANH:
+    case SOMA__SCALAR_ATAN2:
+        return 1.8;
+    case SOMA__SCALAR_EXPM1:
+    case SOMA__SCALAR_LOG1P:
+    case SOMA__SCALAR_ERFC:
+        return 2.8;
     case SOMA__SCALAR_SOFTPLUS:
         return 3;
     default:

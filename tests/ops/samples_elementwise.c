@@ -1,21 +1,9 @@
 /* samples_elementwise.c: the elementwise ops and the activations. */
 #include <math.h>
 
-#include "driver.h"
+#include "elementwise.h"
 
 /* --- one input: samples of the same three kinds, made by macros ------------------------------ */
-
-/* A sample over [low, high) of a size that leaves a tail behind any vector, and a worked one on
- * four given numbers. */
-#define UNARY(name_, low_, high_, ...)                                                             \
-    static soma_var name_##_random(soma__sample_ctx *ctx)                                          \
-    {                                                                                              \
-        return soma_##name_(sample_in(ctx, SOMA_SHAPE(5, 29), low_, high_));                       \
-    }                                                                                              \
-    static soma_var name_##_worked(soma__sample_ctx *ctx)                                          \
-    {                                                                                              \
-        return soma_##name_(sample_values(ctx, 0, SOMA_SHAPE(4), (const double[]){__VA_ARGS__}));  \
-    }
 
 UNARY(neg, -2, 2, -1, 0, 2.5, 3)
 UNARY(abs, -2, 2, -1, 0, 2.5, -3)
@@ -37,16 +25,13 @@ UNARY(ceil, -4, 4, -1.5, 0.5, 2, 2.5)
 UNARY(round, -4, 4, -1.5, 0.5, 2, 2.5)
 UNARY(relu, -2, 2, -1, 0, 2.5, -3)
 UNARY(isfinite, -2, 2, -1, 0, INFINITY, NAN)
+UNARY(isnan, -2, 2, -1, 0, INFINITY, NAN)
+UNARY(isinf, -2, 2, NAN, 0, INFINITY, -INFINITY)
+UNARY(isposinf, -2, 2, NAN, 0, INFINITY, -INFINITY)
+UNARY(isneginf, -2, 2, NAN, 0, INFINITY, -INFINITY)
 UNARY(gelu, -3, 3, 0, 1, -1, 2)
 UNARY(gelu_tanh, -3, 3, 0, 1, -1, 2)
 UNARY(silu, -4, 4, 0, 1, -1, 2)
-
-/* What the float ops and the number ops refuse. */
-#define REFUSES(name_, dtype_)                                                                     \
-    static soma_var name_##_refused(soma__sample_ctx *ctx)                                         \
-    {                                                                                              \
-        return soma_##name_(sample_int(ctx, dtype_, SOMA_SHAPE(3), 0, 2));                         \
-    }
 
 REFUSES(neg, SOMA_BOOL)
 REFUSES(abs, SOMA_BOOL)
@@ -76,6 +61,35 @@ REFUSES(logical_not, SOMA_I32)
 static soma_var isfinite_refused(soma__sample_ctx *ctx)
 {
     return soma_isfinite((soma_var){sample_graph(ctx), -1});
+}
+
+static soma_var isnan_refused(soma__sample_ctx *ctx)
+{
+    return soma_isnan((soma_var){sample_graph(ctx), -1});
+}
+
+static soma_var isinf_refused(soma__sample_ctx *ctx)
+{
+    return soma_isinf((soma_var){sample_graph(ctx), -1});
+}
+
+/* No integer is NaN. */
+static soma_var isnan_integers(soma__sample_ctx *ctx)
+{
+    return soma_isnan(sample_int(ctx, SOMA_I32, SOMA_SHAPE(3), 0, 9));
+}
+
+static soma_var clamp_below(soma__sample_ctx *ctx)
+{
+    return soma_clamp(sample_values(ctx, 0, SOMA_SHAPE(3), (const double[]){-3, 1, 900}), -1,
+                      INFINITY);
+}
+
+static soma_var clamp_integers_above(soma__sample_ctx *ctx)
+{
+    return soma_clamp(
+        sample_values(ctx, SOMA_I64, SOMA_SHAPE(3), (const double[]){-9007199254740992, 1, 900}),
+        -INFINITY, 5);
 }
 
 static soma_var stop_gradient_refused(soma__sample_ctx *ctx)
@@ -214,35 +228,6 @@ static soma_var clamp_refused(soma__sample_ctx *ctx)
 
 /* --- two inputs
  * ------------------------------------------------------------------------------------ */
-
-/* Plain, with the second input broadcast along rows, with both broadcast, and a worked one. Inputs
- * are spread out: no two are equal, where comparisons and choices have their kink. */
-#define BINARY(name_, low_, high_)                                                                 \
-    static soma_var name_##_same(soma__sample_ctx *ctx)                                            \
-    {                                                                                              \
-        soma_var a = sample_spread(ctx, SOMA_SHAPE(4, 9), low_, high_);                            \
-        return soma_##name_(a, sample_in(ctx, SOMA_SHAPE(4, 9), low_, high_));                     \
-    }                                                                                              \
-    static soma_var name_##_rows(soma__sample_ctx *ctx)                                            \
-    {                                                                                              \
-        soma_var a = sample_spread(ctx, SOMA_SHAPE(3, 37), low_, high_);                           \
-        return soma_##name_(a, sample_in(ctx, SOMA_SHAPE(37), low_, high_));                       \
-    }                                                                                              \
-    static soma_var name_##_both(soma__sample_ctx *ctx)                                            \
-    {                                                                                              \
-        soma_var a = sample_spread(ctx, SOMA_SHAPE(2, 1, 3), low_, high_);                         \
-        return soma_##name_(a, sample_in(ctx, SOMA_SHAPE(4, 1), low_, high_));                     \
-    }                                                                                              \
-    static soma_var name_##_refused(soma__sample_ctx *ctx)                                         \
-    {                                                                                              \
-        soma_var a = sample_in(ctx, SOMA_SHAPE(32, 128), low_, high_);                             \
-        return soma_##name_(a, sample_in(ctx, SOMA_SHAPE(64), low_, high_));                       \
-    }                                                                                              \
-    static soma_var name_##_worked(soma__sample_ctx *ctx)                                          \
-    {                                                                                              \
-        soma_var a = sample_values(ctx, 0, SOMA_SHAPE(3), (const double[]){1, 2, 3});              \
-        return soma_##name_(a, sample_values(ctx, 0, SOMA_SHAPE(3), (const double[]){4, 2, 0.5})); \
-    }
 
 BINARY(add, -2, 2)
 BINARY(sub, -2, 2)
@@ -393,6 +378,7 @@ static soma_var greater_equal_worked(soma__sample_ctx *ctx)
 
 LOGICAL(logical_and)
 LOGICAL(logical_or)
+LOGICAL(logical_xor)
 
 /* --- where, cast
  * ----------------------------------------------------------------------------------- */
@@ -484,25 +470,6 @@ static soma_var cast_refused(soma__sample_ctx *ctx)
 /* --- the table
  * ------------------------------------------------------------------------------------- */
 
-#define FLOAT "must be a float"
-#define NUMBER "takes numbers, not bool"
-#define LAST "shapes [32,128] and [64] do not broadcast: the last sizes 128 and 64 differ"
-
-/* clang-format off */
-#define UNARY_ROWS(name_, flags_, message_, ...)                                                   \
-    {#name_, "random", name_##_random, .flags = flags_},                                                    \
-    {#name_, "worked", name_##_worked, .flags = (flags_) | SAMPLE_NO_DIFFERENCES, SAMPLE_EXPECT(__VA_ARGS__)}, \
-    {#name_, "dtype", name_##_refused, .status = SOMA_DTYPE, .message = message_}
-#define BINARY_ROWS(name_, flags_, ...)                                                            \
-    {#name_, "same shapes", name_##_same, .flags = flags_},                                                 \
-    {#name_, "rows", name_##_rows, .flags = flags_},                                                        \
-    {#name_, "both broadcast", name_##_both, .flags = flags_},                                              \
-    {#name_, "worked", name_##_worked, .flags = (flags_) | SAMPLE_NO_DIFFERENCES, SAMPLE_EXPECT(__VA_ARGS__)}, \
-    {#name_, "shapes", name_##_refused, .status = SOMA_SHAPE, .message = LAST}
-/* clang-format on */
-
-enum { NONE = SAMPLE_NO_GRADIENT, KINK = SAMPLE_NO_DIFFERENCES, EXACT = SAMPLE_EXACT };
-
 const soma__sample soma__samples_elementwise[] = {
     UNARY_ROWS(neg, EXACT, NUMBER, 1, 0, -2.5, -3),
     UNARY_ROWS(abs, EXACT, NUMBER, 1, 0, 2.5, 3),
@@ -530,6 +497,17 @@ const soma__sample soma__samples_elementwise[] = {
     {"isfinite", "random", isfinite_random, .flags = EXACT | NONE},
     {"isfinite", "worked", isfinite_worked, .flags = EXACT | NONE, SAMPLE_EXPECT(1, 1, 0, 0)},
     {"isfinite", "no value", isfinite_refused, .status = SOMA_INVALID, .message = "not a value"},
+    {"isnan", "random", isnan_random, .flags = EXACT | NONE},
+    {"isnan", "worked", isnan_worked, .flags = EXACT | NONE, SAMPLE_EXPECT(0, 0, 0, 1)},
+    {"isnan", "integers", isnan_integers, .flags = EXACT | NONE, SAMPLE_EXPECT(0, 0, 0)},
+    {"isnan", "no value", isnan_refused, .status = SOMA_INVALID, .message = "not a value"},
+    {"isinf", "random", isinf_random, .flags = EXACT | NONE},
+    {"isinf", "worked", isinf_worked, .flags = EXACT | NONE, SAMPLE_EXPECT(0, 0, 1, 1)},
+    {"isinf", "no value", isinf_refused, .status = SOMA_INVALID, .message = "not a value"},
+    {"equal", "isposinf", isposinf_random, .flags = EXACT | NONE},
+    {"equal", "isposinf worked", isposinf_worked, .flags = EXACT | NONE, SAMPLE_EXPECT(0, 0, 1, 0)},
+    {"equal", "isneginf", isneginf_random, .flags = EXACT | NONE},
+    {"equal", "isneginf worked", isneginf_worked, .flags = EXACT | NONE, SAMPLE_EXPECT(0, 0, 0, 1)},
     {"stop_gradient", "random", stop_gradient_random, .flags = EXACT | NONE},
     {"stop_gradient", "worked", stop_gradient_worked, .flags = EXACT | NONE,
      SAMPLE_EXPECT(-1.5, 2)},
@@ -556,6 +534,9 @@ const soma__sample soma__samples_elementwise[] = {
     {"clamp", "random", clamp_random, .flags = EXACT},
     {"clamp", "worked", clamp_worked, .flags = EXACT | KINK, SAMPLE_EXPECT(-1, -1, 0.5, 2, 2)},
     {"clamp", "integers", clamp_integers, .flags = EXACT},
+    {"clamp", "open above", clamp_below, .flags = EXACT | KINK, SAMPLE_EXPECT(-1, 1, 900)},
+    {"clamp", "integers, open below", clamp_integers_above, .flags = EXACT,
+     SAMPLE_EXPECT(-9007199254740992, 1, 5)},
     {"clamp", "limits", clamp_refused, .status = SOMA_INVALID, .message = "not in order"},
 
     BINARY_ROWS(add, 0, 5, 4, 3.5),
@@ -596,6 +577,10 @@ const soma__sample soma__samples_elementwise[] = {
     {"logical_or", "rows", logical_or_rows, .flags = EXACT},
     {"logical_or", "worked", logical_or_worked, .flags = EXACT, SAMPLE_EXPECT(0, 1, 1, 1)},
     {"logical_or", "dtype", logical_or_refused, .status = SOMA_DTYPE, .message = "takes bool"},
+
+    {"logical_xor", "rows", logical_xor_rows, .flags = EXACT},
+    {"logical_xor", "worked", logical_xor_worked, .flags = EXACT, SAMPLE_EXPECT(0, 1, 1, 0)},
+    {"logical_xor", "dtype", logical_xor_refused, .status = SOMA_DTYPE, .message = "takes bool"},
 
     {"where", "broadcast", where_broadcast, .flags = EXACT},
     {"where", "worked", where_worked, .flags = EXACT | KINK, SAMPLE_EXPECT(1, 5, 3)},

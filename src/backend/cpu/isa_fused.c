@@ -82,13 +82,23 @@ VF_INLINE vf each(float (*f)(float), vf x)
         t[i] = f(t[i]);
     return vf_load(t);
 }
-VF_INLINE vf power(vf x, vf y)
+VF_INLINE vf each_two(float (*f)(float, float), vf x, vf y)
 {
     float s[VF_WIDTH], t[VF_WIDTH];
     vf_store(s, x);
     vf_store(t, y);
     for (int i = 0; i < VF_WIDTH; i++)
-        t[i] = powf(s[i], t[i]);
+        t[i] = f(s[i], t[i]);
+    return vf_load(t);
+}
+/* The reference formula lane by lane. */
+VF_INLINE vf reference(soma__scalar code, vf x, vf y)
+{
+    float s[VF_WIDTH], t[VF_WIDTH];
+    vf_store(s, x);
+    vf_store(t, y);
+    for (int i = 0; i < VF_WIDTH; i++)
+        t[i] = (float)soma__scalar_apply(code, (double)s[i], (double)t[i], 0);
     return vf_load(t);
 }
 /* NaN comes out as it is: both comparisons say no, and NaN + 0 is added. */
@@ -120,11 +130,32 @@ UNARY(ROUND, vf_round(x))
 UNARY(RELU, vf_select(vf_le(x, vf_zero()), vf_zero(), x))
 UNARY(ISFINITE, vm_to_float(vf_lt(vf_abs(x), vf_set1((float)INFINITY))))
 UNARY(NOT, vm_to_float(vf_eq(x, vf_zero())))
+UNARY(EXPM1, vf_expm1(x))
+UNARY(LOG1P, vf_log1p(x))
+UNARY(EXP2, vf_exp2(x))
+UNARY(LOG2, vf_log2(x))
+UNARY(LOG10, vf_log10(x))
+UNARY(TAN, each(tanf, x))
+UNARY(ASIN, each(asinf, x))
+UNARY(ACOS, each(acosf, x))
+UNARY(ATAN, each(atanf, x))
+UNARY(SINH, each(sinhf, x))
+UNARY(COSH, each(coshf, x))
+UNARY(ASINH, each(asinhf, x))
+UNARY(ACOSH, each(acoshf, x))
+UNARY(ATANH, each(atanhf, x))
+UNARY(ERFC, each(erfcf, x))
+UNARY(ERFINV, reference(SOMA__SCALAR_ERFINV, x, x))
+UNARY(CBRT, each(cbrtf, x))
+UNARY(LGAMMA, reference(SOMA__SCALAR_LGAMMA, x, x))
+UNARY(TRUNC, vf_select(vf_lt(x, vf_zero()), vf_ceil(x), vf_floor(x)))
+UNARY(ISNAN, vm_to_float(vf_isnan(x)))
+UNARY(ISINF, vm_to_float(vf_eq(vf_abs(x), vf_set1((float)INFINITY))))
 BINARY(ADD, x + y)
 BINARY(SUB, x - y)
 BINARY(MUL, x *y)
 BINARY(DIV, x / y)
-BINARY(POW, power(x, y))
+BINARY(POW, each_two(powf, x, y))
 BINARY(MAXIMUM, vf_maximum(x, y))
 BINARY(MINIMUM, vf_minimum(x, y))
 BINARY(EQUAL, vm_to_float(vf_eq(x, y)))
@@ -133,6 +164,15 @@ BINARY(LESS, vm_to_float(vf_lt(x, y)))
 BINARY(LESS_EQUAL, vm_to_float(vf_le(x, y)))
 BINARY(AND, vm_to_float(vm_and(vf_ne(x, vf_zero()), vf_ne(y, vf_zero()))))
 BINARY(OR, vm_to_float(vm_or(vf_ne(x, vf_zero()), vf_ne(y, vf_zero()))))
+BINARY(XOR, vm_to_float(vf_ne(vm_to_float(vf_ne(x, vf_zero())), vm_to_float(vf_ne(y, vf_zero())))))
+BINARY(FMOD, each_two(fmodf, x, y))
+BINARY(REMAINDER, reference(SOMA__SCALAR_REMAINDER, x, y))
+BINARY(FLOOR_DIVIDE, reference(SOMA__SCALAR_FLOOR_DIVIDE, x, y))
+BINARY(ATAN2, each_two(atan2f, x, y))
+BINARY(HYPOT, reference(SOMA__SCALAR_HYPOT, x, y))
+BINARY(COPYSIGN, vf_with_sign(vf_abs(x), vf_sign_bit(y)))
+BINARY(LOGADDEXP, reference(SOMA__SCALAR_LOGADDEXP, x, y))
+BINARY(POLYGAMMA, reference(SOMA__SCALAR_POLYGAMMA, x, y))
 
 /* --- other dtypes --------------------------------------------------------------------------------
  */
