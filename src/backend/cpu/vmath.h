@@ -2,8 +2,8 @@
  *
  * Every function takes the full range: infinities, NaN, denormals and both zeros come out as the
  * formula in scalar.h says. The largest errors that tests/backend/test_vector.c finds over all
- * exponents, in units in the last place: exp 1.1, exp2 1.0, expm1 2.5, log 0.8, log2 1.2, log10 1.6,
- * log1p 2.2, tanh 1.4, sigmoid 2.4, erf 1.2, softplus 2.7. */
+ * exponents, in units in the last place: exp 1.1, exp2 1.0, expm1 2.5, log 0.8, log2 1.2,
+ * log10 1.6, log1p 2.2, tanh 1.4, sigmoid 2.4, erf 1.2, softplus 2.7. */
 #ifndef SOMA__VMATH_H
 #define SOMA__VMATH_H
 
