@@ -148,7 +148,7 @@ static void run_all(const soma__backend *backend, soma__pool *pool, double bandw
     const soma_shape small = SOMA_SHAPE(32, 10), maps = SOMA_SHAPE(64, 24, 24, 64);
     const soma__reduce_attrs rows = {.mask = 2}, columns = {.mask = 1}, all = {.mask = 1};
     const soma__axis_attrs last = {1};
-    const soma__pool_attrs two = {.size = {2, 2}, .stride = {2, 2}};
+    const soma__pool_attrs two = {.size = {2, 2}, .stride = {2, 2}, .dilation = {1, 1}};
     const soma__permute_attrs turn = {.count = 2, .axes = {1, 0}};
     run_program(backend, pool, bandwidth, "8 ops, 10^7", &chain, large,
                 (soma_shape[]){large, large});

@@ -195,9 +195,10 @@ SOMA_API soma_var soma_linear(soma_var x, soma_var w, soma_var b);
 /* --- convolution and pooling, N H W C ----------------------------------------------------------
  */
 typedef enum soma_padding {
-    SOMA_PAD_EXPLICIT, /* as `pad` says */
-    SOMA_PAD_SAME,     /* output = ceil(input / stride); the odd cell goes to the end */
-    SOMA_PAD_VALID,    /* none */
+    SOMA_PAD_EXPLICIT,   /* as `pad` says */
+    SOMA_PAD_SAME,       /* output = ceil(input / stride); the odd cell goes to the end */
+    SOMA_PAD_VALID,      /* none */
+    SOMA_PAD_SAME_LOWER, /* as SAME, the odd cell at the begin (ONNX) */
 } soma_padding;
 typedef struct soma_conv_options {
     int64_t stride[2];   /* height, width; 0: 1 */
@@ -211,18 +212,97 @@ typedef struct soma_conv_options {
 SOMA_API soma_var soma_conv2d_opt(soma_var x, soma_var w, soma_conv_options options);
 #define soma_conv2d(x_, w_, ...) soma_conv2d_opt((x_), (w_), (soma_conv_options){__VA_ARGS__})
 
+/* Convs over one or three axes, and transposed ones. Composites. Arrays have one entry for each
+ * image axis, from the front. */
+typedef struct soma_conv_nd_options {
+    int64_t stride[3], dilation[3]; /* 0: 1 */
+    int64_t pad[6];                 /* the begins of all axes, then their ends */
+    soma_padding padding;           /* transposed SAME: output = input · stride */
+    int64_t groups;                 /* 0: 1 */
+    int64_t output_padding[3];      /* transposed only: cells added at the end, to choose among the
+                                       input sizes that a strided conv makes the same output of */
+} soma_conv_nd_options;
+/* x [N,L,C], w [O,k,C/groups] -> [N,Lo,O]; pad {begin, end} */
+SOMA_API soma_var soma_conv1d_opt(soma_var x, soma_var w, soma_conv_nd_options options);
+/* x [N,D,H,W,C], w [O,kd,kh,kw,C/groups] -> [N,Do,Ho,Wo,O]; pad {front, top, left, back, …} */
+SOMA_API soma_var soma_conv3d_opt(soma_var x, soma_var w, soma_conv_nd_options options);
+/* The transpose of the conv with the same options and weight (PyTorch's ConvTranspose, Keras'
+ * Conv2DTranspose): x [N,…,C], w [C,…,O/groups] -> [N,…,O], each size (in - 1)·stride +
+ * (k - 1)·dilation + 1 - pads + output_padding; output_padding is less than the stride or the
+ * dilation. */
+SOMA_API soma_var soma_conv_transpose1d_opt(soma_var x, soma_var w, soma_conv_nd_options options);
+SOMA_API soma_var soma_conv_transpose2d_opt(soma_var x, soma_var w, soma_conv_nd_options options);
+SOMA_API soma_var soma_conv_transpose3d_opt(soma_var x, soma_var w, soma_conv_nd_options options);
+#define soma_conv1d(x_, w_, ...) soma_conv1d_opt((x_), (w_), (soma_conv_nd_options){__VA_ARGS__})
+#define soma_conv3d(x_, w_, ...) soma_conv3d_opt((x_), (w_), (soma_conv_nd_options){__VA_ARGS__})
+#define soma_conv_transpose1d(x_, w_, ...)                                                         \
+    soma_conv_transpose1d_opt((x_), (w_), (soma_conv_nd_options){__VA_ARGS__})
+#define soma_conv_transpose2d(x_, w_, ...)                                                         \
+    soma_conv_transpose2d_opt((x_), (w_), (soma_conv_nd_options){__VA_ARGS__})
+#define soma_conv_transpose3d(x_, w_, ...)                                                         \
+    soma_conv_transpose3d_opt((x_), (w_), (soma_conv_nd_options){__VA_ARGS__})
+
 typedef struct soma_pool_options {
-    int64_t size[2];   /* window; required */
-    int64_t stride[2]; /* 0: the window */
-    int64_t pad[4];    /* top, left, bottom, right; each less than the window */
+    int64_t size[2];     /* window; required */
+    int64_t stride[2];   /* 0: the window */
+    int64_t dilation[2]; /* 0: 1 */
+    int64_t pad[4];      /* top, left, bottom, right; each less than the window's extent */
     soma_padding padding;
-    bool count_pad; /* average: padded cells count in the divisor (default: they do not) */
+    bool ceil_mode;  /* one more window where the last would reach beyond the padding, if it starts
+                        inside of the image or of the padding before it (PyTorch, ONNX) */
+    bool count_pad;  /* average: padded cells count in the divisor (default: they do not) */
+    int64_t divisor; /* average: divide by this; 0: by the number of cells */
 } soma_pool_options;
 /* x [N,H,W,C] -> [N,Ho,Wo,C]. Max: gradient to the first largest cell. */
 SOMA_API soma_var soma_max_pool2d_opt(soma_var x, soma_pool_options options);
 SOMA_API soma_var soma_avg_pool2d_opt(soma_var x, soma_pool_options options);
 #define soma_max_pool2d(x_, ...) soma_max_pool2d_opt((x_), (soma_pool_options){__VA_ARGS__})
 #define soma_avg_pool2d(x_, ...) soma_avg_pool2d_opt((x_), (soma_pool_options){__VA_ARGS__})
+
+/* Pools over one or three axes, and Lp pools, (Σ|x|^p)^(1/p) over each window (no gradient where
+ * all of a window is 0). Composites. x [N,L,C], [N,H,W,C], [N,D,H,W,C]; arrays as for the convs. */
+typedef struct soma_pool_nd_options {
+    int64_t size[3];     /* required */
+    int64_t stride[3];   /* 0: the window */
+    int64_t dilation[3]; /* 0: 1 */
+    int64_t pad[6];
+    soma_padding padding;
+    bool ceil_mode, count_pad;
+    int64_t divisor;
+    double p; /* Lp: at least 1; 0: 2 */
+} soma_pool_nd_options;
+SOMA_API soma_var soma_max_pool1d_opt(soma_var x, soma_pool_nd_options options);
+SOMA_API soma_var soma_max_pool3d_opt(soma_var x, soma_pool_nd_options options);
+SOMA_API soma_var soma_avg_pool1d_opt(soma_var x, soma_pool_nd_options options);
+SOMA_API soma_var soma_avg_pool3d_opt(soma_var x, soma_pool_nd_options options);
+SOMA_API soma_var soma_lp_pool1d_opt(soma_var x, soma_pool_nd_options options);
+SOMA_API soma_var soma_lp_pool2d_opt(soma_var x, soma_pool_nd_options options);
+SOMA_API soma_var soma_lp_pool3d_opt(soma_var x, soma_pool_nd_options options);
+#define soma_max_pool1d(x_, ...) soma_max_pool1d_opt((x_), (soma_pool_nd_options){__VA_ARGS__})
+#define soma_max_pool3d(x_, ...) soma_max_pool3d_opt((x_), (soma_pool_nd_options){__VA_ARGS__})
+#define soma_avg_pool1d(x_, ...) soma_avg_pool1d_opt((x_), (soma_pool_nd_options){__VA_ARGS__})
+#define soma_avg_pool3d(x_, ...) soma_avg_pool3d_opt((x_), (soma_pool_nd_options){__VA_ARGS__})
+#define soma_lp_pool1d(x_, ...) soma_lp_pool1d_opt((x_), (soma_pool_nd_options){__VA_ARGS__})
+#define soma_lp_pool2d(x_, ...) soma_lp_pool2d_opt((x_), (soma_pool_nd_options){__VA_ARGS__})
+#define soma_lp_pool3d(x_, ...) soma_lp_pool3d_opt((x_), (soma_pool_nd_options){__VA_ARGS__})
+
+/* x [N,…,C] with one to three image axes -> [N,size…,C]: along an axis of n cells window i of s
+ * sees cells [i·n/s, ⌈(i+1)·n/s⌉) (PyTorch). `count` is the number of image axes. Composites. */
+SOMA_API soma_var soma_adaptive_max_pool(soma_var x, const int64_t *size, int count);
+SOMA_API soma_var soma_adaptive_avg_pool(soma_var x, const int64_t *size, int count);
+/* x [N,…,C] -> [N,C] over all image axes. Composites; the gradient of max is shared by ties. */
+SOMA_API soma_var soma_global_max_pool(soma_var x);
+SOMA_API soma_var soma_global_avg_pool(soma_var x);
+SOMA_API soma_var soma_global_lp_pool(soma_var x, double p);
+/* x [N,H,W,C] -> i64 [N,Ho,Wo,C]: h·W + w of the cell that max_pool2d picks. No gradient.
+ * Composite.
+ */
+SOMA_API soma_var soma_max_pool2d_indices_opt(soma_var x, soma_pool_options options);
+#define soma_max_pool2d_indices(x_, ...)                                                           \
+    soma_max_pool2d_indices_opt((x_), (soma_pool_options){__VA_ARGS__})
+/* The way back: x and indices [N,h,w,C] -> [N,height,width,C], zeros but x at its indices; what
+ * several windows send to one cell is averaged, so equal values stay what they are. Composite. */
+SOMA_API soma_var soma_max_unpool2d(soma_var x, soma_var indices, int64_t height, int64_t width);
 
 /* --- normalisation (composites) ----------------------------------------------------------------
  */

@@ -31,16 +31,54 @@ typedef struct soma__conv_attrs {
     int64_t padding; /* soma_padding as the builder passed it; 0 once the rule has resolved it */
 } soma__conv_attrs;
 
+/* conv1d, conv3d and the transposed convs: one entry for each image axis, as in soma__conv_attrs;
+ * pad holds the begins of all axes, then their ends. A transposed conv's rule leaves in the end
+ * pads and in output_padding what remains when one is taken from the other. */
+typedef struct soma__conv_nd_attrs {
+    int64_t stride[3], dilation[3];
+    int64_t pad[6];
+    int64_t groups;
+    int64_t output_padding[3];
+    int64_t padding;
+} soma__conv_nd_attrs;
+
 /* max_pool2d(x), max_pool2d_grad(x, dy), max_pool2d_pick(x, t), avg_pool2d(x), avg_pool2d_grad(dy).
- * Output cell (i, j) sees rows [i·stride[0] - pad[0], … + size[0]) of x, less those outside;
- * columns likewise. Pads are smaller than the window, so a window always holds a real cell. */
+ * Output cell (i, j) sees rows i·stride[0] - pad[0] + u·dilation[0], u < size[0], of x, less those
+ * outside; columns likewise. Rules see to it that a window always holds a real cell. ops/pool.h
+ * works it out. */
 typedef struct soma__pool_attrs {
-    int64_t size[2], stride[2]; /* height, width; at least 1 */
-    int64_t pad[4];             /* top, left, bottom, right */
-    int64_t count_pad;          /* average: divide by size[0]·size[1], not by the real cells */
-    int64_t input[2];           /* avg_pool2d_grad: H, W of x; else 0 */
-    int64_t padding;            /* as in soma__conv_attrs */
+    int64_t size[2], stride[2], dilation[2]; /* height, width; at least 1 */
+    int64_t pad[4];                          /* top, left, bottom, right */
+    int64_t ceil;     /* a last window may reach beyond the bottom and right pads */
+    int64_t adaptive; /* y has size[], and its row i sees rows [i·H/size, ⌈(i+1)·H/size⌉) of x */
+    int64_t count_pad; /* average: divide by the padded cells as well, not by the real ones alone */
+    int64_t divisor;   /* average: unless 0, by this */
+    int64_t input[2];  /* avg_pool2d_grad: H, W of x; else 0 */
+    int64_t padding;   /* as in soma__conv_attrs */
 } soma__pool_attrs;
+
+/* The pools over one or three axes, and Lp pools; begins and ends of pad as in soma__conv_nd_attrs.
+ */
+typedef struct soma__pool_nd_attrs {
+    int64_t size[3], stride[3], dilation[3];
+    int64_t pad[6];
+    int64_t ceil, count_pad, divisor, padding;
+    double p; /* of Lp */
+} soma__pool_nd_attrs;
+
+/* adaptive_max_pool, adaptive_avg_pool: cells of y along each image axis. */
+typedef struct soma__adaptive_attrs {
+    int64_t count, size[3];
+} soma__adaptive_attrs;
+
+typedef struct soma__global_attrs {
+    double p; /* of Lp; else 0 */
+} soma__global_attrs;
+
+/* max_unpool2d: H, W of the result. */
+typedef struct soma__unpool_attrs {
+    int64_t size[2];
+} soma__unpool_attrs;
 
 /* softmax, log_softmax: the axis, in [0, ndim). */
 typedef struct soma__axis_attrs {

@@ -54,8 +54,15 @@ static soma_status resolve(soma__rule *rule, conv_shapes *s)
         return soma__rule_fail(rule, SOMA_SHAPE,
                                "%lld output channels do not divide into %lld groups",
                                (long long)w->dim[0], (long long)attrs->groups);
-    SOMA__TRY(soma__window_resolve(rule, "kernel", &x->dim[1], &w->dim[1], attrs->stride,
-                                   attrs->dilation, attrs->pad, &attrs->padding, output));
+    const soma__window window = {.what = "kernel",
+                                 .dims = 2,
+                                 .input = &x->dim[1],
+                                 .size = &w->dim[1],
+                                 .stride = attrs->stride,
+                                 .dilation = attrs->dilation,
+                                 .pad = attrs->pad,
+                                 .padding = &attrs->padding};
+    SOMA__TRY(soma__window_resolve(rule, &window, output));
     s->y = SOMA_SHAPE(x->dim[0], output[0], output[1], w->dim[0]);
     if (!soma__shape_count(&s->y, &count))
         return soma__rule_fail(rule, SOMA_SHAPE, "the output of x %s and w %s is too large", tx,

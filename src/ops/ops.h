@@ -17,6 +17,17 @@ static inline soma_var soma__failed(soma_var x)
     return (soma_var){x.graph, -1};
 }
 
+/* The constant that holds `tensor`, which is released; a failed var where creating it failed. */
+static inline soma_var soma__constant_of(soma_graph *graph, soma_tensor *tensor)
+{
+    soma_var x = soma_constant(graph, tensor);
+    soma_tensor_release(tensor);
+    return x;
+}
+
+/* pool.c: max_pool2d or avg_pool2d. */
+soma_var soma__pool_add(const soma__op *op, soma_var x, const soma_pool_options *options);
+
 /* x's shape with every dim 1 whose bit in `mask` is set. */
 static inline soma_shape soma__shape_reduced(soma_shape shape, int64_t mask)
 {

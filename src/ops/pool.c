@@ -1,10 +1,13 @@
 /* pool.c: max and average pooling.
  *
  * For a given x, max pooling picks one cell of each window. That choice P_x is linear in what it
- * picks from, and so is its transpose: max_pool2d(x)         = P_x x max_pool2d_grad(x,dy) = P_xᵀ
- * dy    each dy goes to the cell that its window picked max_pool2d_pick(x,t)  = P_x t      the t of
- * the cell that x's window picked Their gradient by x is zero where it exists (a small change of x
- * changes no choice). Average pooling A and its transpose avg_pool2d_grad are linear outright. */
+ * picks from, and so is its transpose:
+ *     max_pool2d(x)         = P_x x
+ *     max_pool2d_grad(x,dy) = P_xᵀ dy   each dy goes to the cell that its window picked
+ *     max_pool2d_pick(x,t)  = P_x t     the t of the cell that x's window picked
+ * Their gradient by x is zero where it exists (a small change of x changes no choice). Average
+ * pooling A and its transpose avg_pool2d_grad are linear outright. */
+#include "ops/pool.h"
 #include "ops/attrs.h"
 #include "ops/ops.h"
 #include "ops/window.h"
@@ -21,29 +24,71 @@ static soma_status check_images(soma__rule *rule, const char *what, const soma_s
                            soma_shape_text(shape, text, sizeof(text)));
 }
 
+/* A window that starts before the image must reach into it, though its cells may lie so far apart
+ * that they jump over a small image. */
+static bool reaches(const soma__window *w, int d)
+{
+    const int64_t step = w->dilation[d], pad = w->pad[d];
+    const int64_t extent = soma__window_extent(w->size[d], step);
+    for (int64_t i = 0; w->input[d] < step && i * w->stride[d] < pad; i++) {
+        int64_t before = (pad - i * w->stride[d]) % step;
+        if ((step - before) % step >= w->input[d] || i > 65536)
+            return false;
+    }
+    return pad < extent && w->pad[d + w->dims] < extent;
+}
+
+soma_status soma__pool_resolve(soma__rule *rule, const soma__window *w, int64_t *output)
+{
+    SOMA__TRY(soma__window_resolve(rule, w, output));
+    for (int d = 0; d < w->dims; d++)
+        if (!reaches(w, d))
+            return soma__rule_fail(
+                rule, SOMA_INVALID,
+                "pads %lld and %lld must be less than the window's %lld: a window outside the "
+                "image has no value",
+                (long long)w->pad[d], (long long)w->pad[d + w->dims],
+                (long long)soma__window_extent(w->size[d], w->dilation[d]));
+    return SOMA_OK;
+}
+
 /* Checks the attributes against images of x's shape and gives the pooled shape. */
 static soma_status resolve(soma__rule *rule, const soma_shape *x, soma_shape *y)
 {
     soma__pool_attrs *attrs = rule->attrs;
-    static const int64_t dense[2] = {1, 1};
-    int64_t output[2], count;
+    int64_t output[2] = {attrs->size[0], attrs->size[1]}, count;
     attrs->count_pad = attrs->count_pad != 0;
-    SOMA__TRY(soma__window_resolve(rule, "window", &x->dim[1], attrs->size, attrs->stride, dense,
-                                   attrs->pad, &attrs->padding, output));
-    for (int i = 0; i < 4; i++)
-        if (attrs->pad[i] >= attrs->size[i % 2])
-            return soma__rule_fail(rule, SOMA_INVALID,
-                                   "pad %lld must be less than the window's %lld: a window outside "
-                                   "the image has no value",
-                                   (long long)attrs->pad[i], (long long)attrs->size[i % 2]);
+    attrs->ceil = attrs->ceil != 0;
+    attrs->adaptive = attrs->adaptive != 0;
+    if (attrs->divisor < 0)
+        return soma__rule_fail(rule, SOMA_INVALID, "divisor %lld is negative",
+                               (long long)attrs->divisor);
+    const soma__window window = {.what = "window",
+                                 .dims = 2,
+                                 .input = &x->dim[1],
+                                 .size = attrs->size,
+                                 .stride = attrs->stride,
+                                 .dilation = attrs->dilation,
+                                 .pad = attrs->pad,
+                                 .padding = &attrs->padding,
+                                 .ceil = attrs->ceil};
+    if (attrs->adaptive) {
+        SOMA__TRY(soma__window_check(rule, &window));
+        for (int d = 0; d < 2; d++)
+            if (x->dim[d + 1] < 1 || !soma__mul64(x->dim[d + 1] + 1, attrs->size[d] + 1, &count))
+                return soma__rule_fail(rule, SOMA_SHAPE, "cannot cut %lld cells into %lld windows",
+                                       (long long)x->dim[d + 1], (long long)attrs->size[d]);
+    } else {
+        SOMA__TRY(soma__pool_resolve(rule, &window, output));
+    }
     *y = SOMA_SHAPE(x->dim[0], output[0], output[1], x->dim[3]);
     if (!soma__shape_count(y, &count))
         return soma__rule_fail(rule, SOMA_SHAPE, "the output is too large");
     return SOMA_OK;
 }
 
-/* max_pool2d and avg_pool2d. */
-static soma_status pool_rule(soma__rule *rule)
+/* max_pool2d, its indices, and avg_pool2d. */
+soma_status soma__pool_rule(soma__rule *rule)
 {
     soma__pool_attrs *attrs = rule->attrs;
     SOMA__TRY(soma__rule_float(rule, 0));
@@ -105,13 +150,16 @@ static soma_status avg_grad_rule(soma__rule *rule)
 
 /* --- builders and gradients ------------------------------------------------------------------- */
 
-static soma_var add_pool(const soma__op *op, soma_var x, const soma_pool_options *options)
+soma_var soma__pool_add(const soma__op *op, soma_var x, const soma_pool_options *options)
 {
-    soma__pool_attrs attrs = {.count_pad = options->count_pad,
+    soma__pool_attrs attrs = {.ceil = options->ceil_mode,
+                              .count_pad = options->count_pad,
+                              .divisor = options->divisor,
                               .padding = (int64_t)options->padding};
     for (int d = 0; d < 2; d++) {
         attrs.size[d] = options->size[d];
         attrs.stride[d] = options->stride[d] ? options->stride[d] : options->size[d];
+        attrs.dilation[d] = options->dilation[d] ? options->dilation[d] : 1;
     }
     for (int i = 0; i < 4; i++)
         attrs.pad[i] = options->pad[i];
@@ -120,13 +168,15 @@ static soma_var add_pool(const soma__op *op, soma_var x, const soma_pool_options
 
 soma_var soma_max_pool2d_opt(soma_var x, soma_pool_options options)
 {
-    options.count_pad = false; /* means nothing here: one form, so that equal calls are equal */
-    return add_pool(&soma__op_max_pool2d, x, &options);
+    /* These mean nothing here: one form, so that equal calls are equal. */
+    options.count_pad = false;
+    options.divisor = 0;
+    return soma__pool_add(&soma__op_max_pool2d, x, &options);
 }
 
 soma_var soma_avg_pool2d_opt(soma_var x, soma_pool_options options)
 {
-    return add_pool(&soma__op_avg_pool2d, x, &options);
+    return soma__pool_add(&soma__op_avg_pool2d, x, &options);
 }
 
 static void max_gradient(soma__grad *grad)
@@ -165,20 +215,15 @@ static void avg_grad_gradient(soma__grad *grad)
 
 /* --- reference kernels ------------------------------------------------------------------------ */
 
-/* The real cells of one window: rows [h0,h1), columns [w0,w1). */
+/* The real cells of one window. */
 typedef struct cells {
-    int64_t h0, h1, w0, w1;
+    soma__span h, w;
 } cells;
 
 static cells window(const soma__pool_attrs *attrs, const soma_shape *x, int64_t i, int64_t j)
 {
-    int64_t h = i * attrs->stride[0] - attrs->pad[0], w = j * attrs->stride[1] - attrs->pad[1];
-    cells c = {h, h + attrs->size[0], w, w + attrs->size[1]};
-    c.h0 = c.h0 > 0 ? c.h0 : 0;
-    c.w0 = c.w0 > 0 ? c.w0 : 0;
-    c.h1 = c.h1 < x->dim[1] ? c.h1 : x->dim[1];
-    c.w1 = c.w1 < x->dim[2] ? c.w1 : x->dim[2];
-    return c;
+    return (cells){soma__pool_span(attrs, 0, x->dim[1], i),
+                   soma__pool_span(attrs, 1, x->dim[2], j)};
 }
 
 static int64_t cell_index(const soma_shape *x, int64_t n, int64_t h, int64_t w, int64_t c)
@@ -189,11 +234,12 @@ static int64_t cell_index(const soma_shape *x, int64_t n, int64_t h, int64_t w, 
 /* The index in x of the first largest cell; a NaN is larger than all, so that faults show. */
 static int64_t pick(const soma__view *x, cells at, int64_t n, int64_t c)
 {
-    int64_t best = cell_index(&x->shape, n, at.h0, at.w0, c);
+    int64_t best = cell_index(&x->shape, n, at.h.first, at.w.first, c);
     double most = soma__load(x->dtype, x->data, best);
-    for (int64_t h = at.h0; h < at.h1; h++)
-        for (int64_t w = at.w0; w < at.w1; w++) {
-            int64_t index = cell_index(&x->shape, n, h, w, c);
+    for (int64_t u = 0; u < at.h.count; u++)
+        for (int64_t v = 0; v < at.w.count; v++) {
+            int64_t index =
+                cell_index(&x->shape, n, at.h.first + u * at.h.step, at.w.first + v * at.w.step, c);
             double value = soma__load(x->dtype, x->data, index);
             if (value > most || (isnan(value) && !isnan(most))) {
                 best = index;
@@ -226,17 +272,6 @@ static void max_pick_reference(const soma__call *call)
     pick_from(call, &call->in[1]);
 }
 
-/* The windows [first, last] along one axis that see input position `at`. */
-static void windows_of(int64_t at, int64_t size, int64_t stride, int64_t pad, int64_t outputs,
-                       int64_t *first, int64_t *last)
-{
-    int64_t low = at + pad - size + 1; /* i·stride >= low and i·stride <= at + pad */
-    *first = low > 0 ? (low + stride - 1) / stride : 0;
-    *last = (at + pad) / stride;
-    if (*last >= outputs)
-        *last = outputs - 1;
-}
-
 /* Gathers for each cell of x what the windows that see it send there: `share` says how much of
  * dy[i,j] that is. One sum in double for each cell, whatever the dtype. */
 static void gather_shares(const soma__call *call, const soma__view *dy, const soma__view *x,
@@ -250,15 +285,16 @@ static void gather_shares(const soma__call *call, const soma__view *dy, const so
     for (int64_t n = 0; n < x->shape.dim[0]; n++)
         for (int64_t h = 0; h < x->shape.dim[1]; h++)
             for (int64_t w = 0; w < x->shape.dim[2]; w++) {
-                windows_of(h, attrs->size[0], attrs->stride[0], attrs->pad[0], outputs[1], &i0,
-                           &i1);
-                windows_of(w, attrs->size[1], attrs->stride[1], attrs->pad[1], outputs[2], &j0,
-                           &j1);
+                soma__pool_windows(attrs, 0, x->shape.dim[1], outputs[1], h, &i0, &i1);
+                soma__pool_windows(attrs, 1, x->shape.dim[2], outputs[2], w, &j0, &j1);
                 for (int64_t c = 0; c < x->shape.dim[3]; c++, at++) {
                     double sum = 0;
                     for (int64_t i = i0; i <= i1; i++)
                         for (int64_t j = j0; j <= j1; j++) {
-                            double part = share(call, window(attrs, &x->shape, i, j), at, n, c);
+                            cells seen = window(attrs, &x->shape, i, j);
+                            double part = 0;
+                            if (soma__span_sees(&seen.h, h) && soma__span_sees(&seen.w, w))
+                                part = share(call, seen, at, n, c);
                             if (part != 0)
                                 sum += part * soma__load(dy->dtype, dy->data,
                                                          cell_index(&dy->shape, n, i, j, c));
@@ -278,18 +314,12 @@ static void max_grad_reference(const soma__call *call)
     gather_shares(call, &call->in[1], &call->in[0], picked);
 }
 
-static double divisor(const soma__pool_attrs *attrs, cells seen)
-{
-    return attrs->count_pad ? (double)attrs->size[0] * (double)attrs->size[1]
-                            : (double)(seen.h1 - seen.h0) * (double)(seen.w1 - seen.w0);
-}
-
 static double averaged(const soma__call *call, cells seen, int64_t index, int64_t n, int64_t c)
 {
     (void)index;
     (void)n;
     (void)c;
-    return 1 / divisor(call->attrs, seen);
+    return 1 / soma__pool_divisor(call->attrs, &seen.h, &seen.w);
 }
 
 static void avg_grad_reference(const soma__call *call)
@@ -307,10 +337,14 @@ static void avg_reference(const soma__call *call)
                 cells seen = window(call->attrs, &x->shape, i, j);
                 for (int64_t c = 0; c < y->shape.dim[3]; c++) {
                     double sum = 0;
-                    for (int64_t h = seen.h0; h < seen.h1; h++)
-                        for (int64_t w = seen.w0; w < seen.w1; w++)
-                            sum += soma__load(x->dtype, x->data, cell_index(&x->shape, n, h, w, c));
-                    soma__store(y->dtype, y->data, at++, sum / divisor(call->attrs, seen));
+                    for (int64_t u = 0; u < seen.h.count; u++)
+                        for (int64_t v = 0; v < seen.w.count; v++)
+                            sum +=
+                                soma__load(x->dtype, x->data,
+                                           cell_index(&x->shape, n, seen.h.first + u * seen.h.step,
+                                                      seen.w.first + v * seen.w.step, c));
+                    soma__store(y->dtype, y->data, at++,
+                                sum / soma__pool_divisor(call->attrs, &seen.h, &seen.w));
                 }
             }
 }
@@ -320,6 +354,9 @@ static void avg_reference(const soma__call *call)
 static double window_flops(const soma__call *call, const soma__view *pooled)
 {
     const soma__pool_attrs *attrs = call->attrs;
+    /* Adaptive windows part the image; the few cells that two of them share are not counted. */
+    if (attrs->adaptive)
+        return (double)(call->in[0].count > pooled->count ? call->in[0].count : pooled->count);
     return (double)pooled->count * (double)attrs->size[0] * (double)attrs->size[1];
 }
 static double pooled_out_flops(const soma__call *call)
@@ -340,20 +377,27 @@ static double avg_grad_flops(const soma__call *call)
 #define GEOMETRY                                                                                   \
     {"size", SOMA__ATTR_INT, offsetof(soma__pool_attrs, size), 2, "height, width of the window"},  \
         {"stride", SOMA__ATTR_INT, offsetof(soma__pool_attrs, stride), 2, "height, width"},        \
+        {"dilation", SOMA__ATTR_INT, offsetof(soma__pool_attrs, dilation), 2, "height, width"},    \
+        {"pad", SOMA__ATTR_INT, offsetof(soma__pool_attrs, pad), 4, "top, left, bottom, right"},   \
+        {"ceil", SOMA__ATTR_BOOL, offsetof(soma__pool_attrs, ceil), 1,                             \
+         "the last window may reach beyond the padding"},                                          \
     {                                                                                              \
-        "pad", SOMA__ATTR_INT, offsetof(soma__pool_attrs, pad), 4, "top, left, bottom, right"      \
+        "adaptive", SOMA__ATTR_BOOL, offsetof(soma__pool_attrs, adaptive), 1,                      \
+            "size is y's, and the windows part x evenly"                                           \
     }
-#define COUNT_PAD                                                                                  \
+#define COUNT                                                                                      \
+    {"count_pad", SOMA__ATTR_BOOL, offsetof(soma__pool_attrs, count_pad), 1,                       \
+     "padded cells count in the divisor"},                                                         \
     {                                                                                              \
-        "count_pad", SOMA__ATTR_BOOL, offsetof(soma__pool_attrs, count_pad), 1,                    \
-            "padded cells count in the divisor"                                                    \
+        "divisor", SOMA__ATTR_INT, offsetof(soma__pool_attrs, divisor), 1,                         \
+            "instead of the number of cells; 0: that number"                                       \
     }
 
 static const soma__attr max_attrs[] = {GEOMETRY, {0}};
-static const soma__attr avg_attrs[] = {GEOMETRY, COUNT_PAD, {0}};
+static const soma__attr avg_attrs[] = {GEOMETRY, COUNT, {0}};
 static const soma__attr avg_grad_attrs[] = {
     GEOMETRY,
-    COUNT_PAD,
+    COUNT,
     {"input", SOMA__ATTR_INT, offsetof(soma__pool_attrs, input), 2, "height, width of x"},
     {0},
 };
@@ -367,7 +411,7 @@ const soma__op soma__op_max_pool2d = {
     .max_inputs = 1,
     .attr_size = sizeof(soma__pool_attrs),
     .attrs = max_attrs,
-    .rule = pool_rule,
+    .rule = soma__pool_rule,
     .gradient = max_gradient,
     .reference = max_reference,
     .flops = pooled_out_flops,
@@ -412,7 +456,7 @@ const soma__op soma__op_avg_pool2d = {
     .max_inputs = 1,
     .attr_size = sizeof(soma__pool_attrs),
     .attrs = avg_attrs,
-    .rule = pool_rule,
+    .rule = soma__pool_rule,
     .gradient = avg_gradient,
     .reference = avg_reference,
     .flops = pooled_out_flops,

@@ -165,11 +165,11 @@ static void pool_case(const soma__pool_attrs *attrs, int64_t h, int64_t w, int64
 static void pools(void **state)
 {
     static const soma__pool_attrs kinds[] = {
-        {.size = {2, 2}, .stride = {2, 2}},
-        {.size = {3, 3}, .stride = {2, 2}, .pad = {1, 1, 1, 1}},
-        {.size = {3, 2}, .stride = {1, 1}, .pad = {2, 0, 1, 1}, .count_pad = 1},
-        {.size = {2, 3}, .stride = {3, 4}},
-        {.size = {7, 6}, .stride = {1, 1}},
+        {.size = {2, 2}, .stride = {2, 2}, .dilation = {1, 1}},
+        {.size = {3, 3}, .stride = {2, 2}, .dilation = {1, 1}, .pad = {1, 1, 1, 1}},
+        {.size = {3, 2}, .stride = {1, 1}, .dilation = {1, 1}, .pad = {2, 0, 1, 1}, .count_pad = 1},
+        {.size = {2, 3}, .stride = {3, 4}, .dilation = {1, 1}},
+        {.size = {7, 6}, .stride = {1, 1}, .dilation = {1, 1}},
     };
     static const int64_t channels[] = {1, 3, 16, 29, 70};
     (void)state;

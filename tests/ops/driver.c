@@ -401,7 +401,7 @@ static int check_expect(const soma__sample *sample)
  * may spread what is not finite further than its formula does. */
 static bool takes_special(const soma__op *op)
 {
-    return strcmp(op->family, "conv") != 0;
+    return strncmp(op->family, "conv", 4) != 0;
 }
 
 static int check_sample(const soma__sample *sample)

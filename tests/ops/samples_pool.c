@@ -31,6 +31,16 @@ MAX(max_same, S(1, 7, 6, 3), .size = {3, 2}, .stride = {2, 2}, .padding = SOMA_P
 MAX(max_whole, S(2, 4, 5, 9), .size = {4, 5})
 MAX(max_point, S(1, 3, 3, 2), .size = {1, 1})
 MAX(max_empty, S(0, 6, 6, 3), .size = {2, 2})
+MAX(max_dilated, S(1, 8, 9, 17), .size = {3, 2}, .stride = {1, 2}, .dilation = {2, 3},
+    .pad = {2, 1, 3, 0})
+MAX(max_dilated_beyond, S(1, 3, 2, 2), .size = {3, 3}, .stride = {2, 2}, .dilation = {2, 2},
+    .pad = {2, 2, 2, 2})
+MAX(max_ceil, S(1, 8, 7, 4), .size = {3, 3}, .stride = {2, 3}, .ceil_mode = true)
+MAX(max_ceil_pad, S(1, 8, 6, 4), .size = {3, 2}, .stride = {3, 3}, .pad = {1, 1, 1, 0},
+    .ceil_mode = true)
+MAX(max_same_lower, S(1, 7, 6, 3), .size = {3, 2}, .stride = {2, 2}, .padding = SOMA_PAD_SAME_LOWER)
+MAX(max_refuse_over, S(1, 1, 6, 3), .size = {2, 2}, .stride = {1, 1}, .dilation = {3, 1},
+    .pad = {2, 0, 2, 0})
 MAX(max_refuse_no_size, S(1, 6, 6, 3), .stride = {2, 2})
 MAX(max_refuse_pad, S(1, 6, 6, 3), .size = {2, 2}, .pad = {2, 0, 0, 0})
 MAX(max_refuse_window, S(1, 5, 6, 3), .size = {7, 7})
@@ -47,6 +57,15 @@ AVG(avg_same, S(1, 7, 6, 3), .size = {3, 2}, .stride = {2, 2}, .padding = SOMA_P
 AVG(avg_gaps, S(1, 8, 9, 3), .size = {2, 2}, .stride = {3, 4})
 AVG(avg_whole, S(2, 4, 5, 64), .size = {4, 5})
 AVG(avg_empty, S(0, 6, 6, 3), .size = {2, 2})
+AVG(avg_dilated, S(1, 8, 9, 17), .size = {3, 2}, .stride = {1, 2}, .dilation = {2, 3},
+    .pad = {2, 1, 3, 0}, .count_pad = true)
+AVG(avg_dilated_real, S(1, 8, 9, 5), .size = {2, 2}, .stride = {3, 1}, .dilation = {2, 3},
+    .pad = {1, 1, 1, 1})
+AVG(avg_ceil, S(1, 8, 7, 4), .size = {3, 3}, .stride = {2, 3}, .ceil_mode = true)
+AVG(avg_ceil_count, S(1, 8, 6, 4), .size = {3, 2}, .stride = {3, 3}, .pad = {1, 1, 1, 0},
+    .ceil_mode = true, .count_pad = true)
+AVG(avg_divisor, S(1, 6, 6, 4), .size = {3, 3}, .stride = {2, 2}, .pad = {1, 1, 1, 1}, .divisor = 7)
+AVG(avg_refuse_divisor, S(1, 5, 6, 3), .size = {2, 2}, .divisor = -1)
 AVG(avg_refuse_window, S(1, 5, 6, 3), .size = {7, 7})
 AVG(avg_refuse_stride, S(1, 5, 6, 3), .size = {2, 2}, .stride = {-2, 2})
 
@@ -96,8 +115,10 @@ static soma_var of_x(soma__sample_ctx *ctx, const char *op, soma_shape x, soma_s
                      soma__pool_attrs attrs)
 {
     soma_var in[2];
-    for (int d = 0; d < 2; d++)
+    for (int d = 0; d < 2; d++) {
         attrs.stride[d] = attrs.stride[d] ? attrs.stride[d] : attrs.size[d];
+        attrs.dilation[d] = 1;
+    }
     in[0] = sample_spread(ctx, x, -1, 1);
     in[1] = sample_in(ctx, other, -1, 1);
     return sample_op(ctx, op, in, 2, &attrs);
@@ -131,7 +152,7 @@ PICK(pick_refuse, S(1, 6, 6, 3), S(1, 6, 6, 4), .size = {2, 2})
 /* 9 is the largest of one window, 5 of two: their dy add up. A tie goes to the first cell. */
 static soma_var mg_worked(soma__sample_ctx *ctx)
 {
-    soma__pool_attrs attrs = {.size = {1, 2}, .stride = {1, 1}};
+    soma__pool_attrs attrs = {.dilation = {1, 1}, .size = {1, 2}, .stride = {1, 1}};
     soma_var in[2];
     in[0] = sample_values(ctx, 0, S(1, 1, 5, 1), (double[]){1, 5, 2, 9, 9});
     in[1] = sample_values(ctx, 0, S(1, 1, 4, 1), (double[]){10, 20, 30, 40});
@@ -139,7 +160,7 @@ static soma_var mg_worked(soma__sample_ctx *ctx)
 }
 static soma_var mg_nan(soma__sample_ctx *ctx)
 {
-    soma__pool_attrs attrs = {.size = {1, 3}, .stride = {1, 3}};
+    soma__pool_attrs attrs = {.dilation = {1, 1}, .size = {1, 3}, .stride = {1, 3}};
     soma_var in[2];
     in[0] = sample_values(ctx, 0, S(1, 1, 3, 1), (double[]){9, NAN, NAN});
     in[1] = sample_values(ctx, 0, S(1, 1, 1, 1), (double[]){7});
@@ -147,7 +168,7 @@ static soma_var mg_nan(soma__sample_ctx *ctx)
 }
 static soma_var pick_worked(soma__sample_ctx *ctx)
 {
-    soma__pool_attrs attrs = {.size = {1, 2}, .stride = {1, 1}};
+    soma__pool_attrs attrs = {.dilation = {1, 1}, .size = {1, 2}, .stride = {1, 1}};
     soma_var in[2];
     in[0] = sample_values(ctx, 0, S(1, 1, 5, 1), (double[]){1, 5, 2, 9, 9});
     in[1] = sample_values(ctx, 0, S(1, 1, 5, 1), (double[]){10, 20, 30, 40, 50});
@@ -156,8 +177,10 @@ static soma_var pick_worked(soma__sample_ctx *ctx)
 
 static soma_var avg_grad(soma__sample_ctx *ctx, soma_shape dy, soma__pool_attrs attrs)
 {
-    for (int d = 0; d < 2; d++)
+    for (int d = 0; d < 2; d++) {
         attrs.stride[d] = attrs.stride[d] ? attrs.stride[d] : attrs.size[d];
+        attrs.dilation[d] = 1;
+    }
     soma_var in = sample_in(ctx, dy, -1, 1);
     return sample_op(ctx, "avg_pool2d_grad", &in, 1, &attrs);
 }
@@ -179,12 +202,27 @@ AVG_GRAD(ag_refuse, S(1, 3, 3, 3), .size = {2, 2}, .input = {8, 8})
 
 static soma_var ag_worked(soma__sample_ctx *ctx)
 {
-    soma__pool_attrs attrs = {.size = {1, 2}, .stride = {1, 1}, .input = {1, 3}};
+    soma__pool_attrs attrs = {
+        .dilation = {1, 1}, .size = {1, 2}, .stride = {1, 1}, .input = {1, 3}};
     soma_var dy = sample_values(ctx, 0, S(1, 1, 2, 1), (double[]){10, 20});
     return sample_op(ctx, "avg_pool2d_grad", &dy, 1, &attrs);
 }
 
 const soma__sample soma__samples_pool[] = {
+    {"max_pool2d", "dilation", .build = max_dilated},
+    {"max_pool2d", "dilation beyond a small image", .build = max_dilated_beyond},
+    {"max_pool2d", "ceil mode", .build = max_ceil},
+    {"max_pool2d", "ceil mode, pads", .build = max_ceil_pad},
+    {"max_pool2d", "SAME_LOWER", .build = max_same_lower},
+    {"max_pool2d", "dilation that jumps over the image", .build = max_refuse_over,
+     .status = SOMA_INVALID, .message = "a window outside the image has no value"},
+    {"avg_pool2d", "dilation, counted pads", .build = avg_dilated},
+    {"avg_pool2d", "dilation", .build = avg_dilated_real},
+    {"avg_pool2d", "ceil mode", .build = avg_ceil},
+    {"avg_pool2d", "ceil mode, counted pads", .build = avg_ceil_count},
+    {"avg_pool2d", "divisor", .build = avg_divisor},
+    {"avg_pool2d", "negative divisor", .build = avg_refuse_divisor, .status = SOMA_INVALID,
+     .message = "divisor -1 is negative"},
     {"max_pool2d", "3x3 by 2x2", .build = max_worked, SAMPLE_EXPECT(5, 6, 8, 9)},
     {"max_pool2d", "padded cells never win", .build = max_negative, SAMPLE_EXPECT(-4, -3, -2, -1)},
     {"max_pool2d", "NaN and Inf", .build = max_nonfinite, .flags = SAMPLE_NO_DIFFERENCES,
@@ -206,7 +244,7 @@ const soma__sample soma__samples_pool[] = {
     {"max_pool2d", "no size", .build = max_refuse_no_size, .status = SOMA_INVALID,
      .message = "window size 0 must be at least 1"},
     {"max_pool2d", "pad as large as the window", .build = max_refuse_pad, .status = SOMA_INVALID,
-     .message = "pad 2 must be less than the window's 2"},
+     .message = "pads 2 and 0 must be less than the window's 2"},
     {"max_pool2d", "window beyond the image", .build = max_refuse_window, .status = SOMA_SHAPE,
      .message = "the window covers 7x7 cells, but the padded input has only 5x6"},
     {"max_pool2d", "vector", .build = max_refuse_vector, .status = SOMA_SHAPE,

@@ -187,10 +187,10 @@ static void low_precision(void **state)
 /* --- pools ------------------------------------------------------------------------------------ */
 
 static const soma__pool_attrs pools[] = {
-    {.size = {2, 2}, .stride = {2, 2}},
-    {.size = {3, 3}, .stride = {2, 2}, .pad = {1, 1, 1, 1}},
-    {.size = {3, 2}, .stride = {1, 3}, .pad = {2, 0, 0, 1}, .count_pad = 1},
-    {.size = {2, 1}, .stride = {4, 3}},
+    {.size = {2, 2}, .stride = {2, 2}, .dilation = {1, 1}},
+    {.size = {3, 3}, .stride = {2, 2}, .dilation = {1, 1}, .pad = {1, 1, 1, 1}},
+    {.size = {3, 2}, .stride = {1, 3}, .dilation = {1, 1}, .pad = {2, 0, 0, 1}, .count_pad = 1},
+    {.size = {2, 1}, .stride = {4, 3}, .dilation = {1, 1}},
 };
 
 static soma_shape pooled(const soma_shape *x, const soma__pool_attrs *a)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/pool.h"
-#include "ops/attrs.h"
+#include "ops/pool.h"
 
 #define GRAD_CHANNELS 64
 
@@ -47,26 +47,15 @@ static pool_job start(const soma__call *call, const soma__isa_table *isa, const 
     return job;
 }
 
-/* The cells that window (i, j) sees, and where the first of them is in the image. */
-static soma__cells window(const pool_job *job, int64_t i, int64_t j, int64_t *at)
+/* The cells that window (i, j) sees, where the first of them is in the image, and what a sum over
+ * them is multiplied by to give the mean. */
+static soma__cells window(const pool_job *job, int64_t i, int64_t j, int64_t *at, float *share)
 {
-    const soma__pool_attrs *a = job->attrs;
-    int64_t h0 = i * a->stride[0] - a->pad[0], w0 = j * a->stride[1] - a->pad[1];
-    int64_t h1 = h0 + a->size[0], w1 = w0 + a->size[1];
-    h0 = h0 > 0 ? h0 : 0;
-    w0 = w0 > 0 ? w0 : 0;
-    h1 = h1 < job->h ? h1 : job->h;
-    w1 = w1 < job->w ? w1 : job->w;
-    *at = (h0 * job->w + w0) * job->c;
-    return (soma__cells){h1 - h0, w1 - w0, job->w * job->c, job->c, job->c};
-}
-
-static float share(const pool_job *job, const soma__cells *seen)
-{
-    const soma__pool_attrs *a = job->attrs;
-    double cells = a->count_pad ? (double)a->size[0] * (double)a->size[1]
-                                : (double)seen->rows * (double)seen->cols;
-    return (float)(1 / cells);
+    soma__span h = soma__pool_span(job->attrs, 0, job->h, i);
+    soma__span w = soma__pool_span(job->attrs, 1, job->w, j);
+    *at = (h.first * job->w + w.first) * job->c;
+    *share = (float)(1 / soma__pool_divisor(job->attrs, &h, &w));
+    return (soma__cells){h.count, w.count, h.step * job->w * job->c, w.step * job->c, job->c};
 }
 
 /* Calls `row` for each row of results, in blocks of about as many elements as pay for a hand-over.
@@ -96,14 +85,15 @@ static void forward_row(const pool_job *job, pool_kind kind, int64_t row)
     float *y = job->y + row * job->wo * job->c;
     for (int64_t j = 0; j < job->wo; j++, y += job->c) {
         int64_t at;
-        soma__cells seen = window(job, row % job->ho, j, &at);
+        float share;
+        soma__cells seen = window(job, row % job->ho, j, &at, &share);
         at += image;
         if (kind == MAX)
             job->isa->max(job->x + at, &seen, y);
         else if (kind == PICK)
             job->isa->pick(job->x + at, job->t + at, &seen, y);
         else
-            job->isa->average(job->x + at, &seen, share(job, &seen), y);
+            job->isa->average(job->x + at, &seen, share, y);
     }
 }
 
@@ -144,7 +134,8 @@ static void max_grad_block(void *context, int64_t block, int worker)
     for (int64_t i = 0; i < job->ho; i++)
         for (int64_t j = 0; j < job->wo; j++) {
             int64_t at;
-            soma__cells seen = window(job, i, j, &at);
+            float share;
+            soma__cells seen = window(job, i, j, &at, &share);
             seen.channels = channels;
             job->isa->max_grad(x + at, dy + (i * job->wo + j) * job->c, &seen, dx + at);
         }
@@ -158,33 +149,27 @@ void soma__run_max_pool2d_grad(const soma__call *call, const soma__isa_table *is
     soma__parallel(call->pool, x->dim[0] * job.groups, max_grad_block, &job);
 }
 
-/* The windows [first, last] along one axis that see cell `at`. */
-static void windows_of(int64_t at, int64_t size, int64_t stride, int64_t pad, int64_t outputs,
-                       int64_t *first, int64_t *last)
-{
-    int64_t low = at + pad - size + 1;
-    *first = low > 0 ? (low + stride - 1) / stride : 0;
-    *last = (at + pad) / stride;
-    *last = *last < outputs ? *last : outputs - 1;
-}
-
 /* in: dy. Every cell of dx gathers from the windows that see it. */
 static void avg_grad_row(const pool_job *job, int64_t row)
 {
     const soma__pool_attrs *a = job->attrs;
-    int64_t n = row / job->h, i0, i1, j0, j1;
+    int64_t n = row / job->h, at = row % job->h, i0, i1, j0, j1;
     float *dx = job->y + row * job->w * job->c;
-    windows_of(row % job->h, a->size[0], a->stride[0], a->pad[0], job->ho, &i0, &i1);
+    soma__pool_windows(a, 0, job->h, job->ho, at, &i0, &i1);
     memset(dx, 0, (size_t)(job->w * job->c) * sizeof(float));
     for (int64_t w = 0; w < job->w; w++, dx += job->c) {
-        windows_of(w, a->size[1], a->stride[1], a->pad[1], job->wo, &j0, &j1);
-        for (int64_t i = i0; i <= i1; i++)
+        soma__pool_windows(a, 1, job->w, job->wo, w, &j0, &j1);
+        for (int64_t i = i0; i <= i1; i++) {
+            soma__span rows = soma__pool_span(a, 0, job->h, i);
+            if (!soma__span_sees(&rows, at))
+                continue;
             for (int64_t j = j0; j <= j1; j++) {
-                int64_t at;
-                soma__cells seen = window(job, i, j, &at);
-                job->isa->add(job->x + ((n * job->ho + i) * job->wo + j) * job->c, job->c,
-                              share(job, &seen), dx);
+                soma__span cols = soma__pool_span(a, 1, job->w, j);
+                if (soma__span_sees(&cols, w))
+                    job->isa->add(job->x + ((n * job->ho + i) * job->wo + j) * job->c, job->c,
+                                  (float)(1 / soma__pool_divisor(a, &rows, &cols)), dx);
             }
+        }
     }
 }
 
