@@ -302,7 +302,7 @@ static soma_var add_image_op(reader *r, built *b)
     if (which < 2) {
         soma_conv_options o = {.stride = {some_int(r), some_int(r)},
                                .dilation = {below(r, 3), below(r, 3)},
-                               .padding = (soma_padding)below(r, 3)};
+                               .padding = (soma_padding)below(r, 4)};
         for (int i = 0; i < 4 && o.padding == SOMA_PAD_EXPLICIT; i++)
             o.pad[i] = some_int(r);
         o.groups = below(r, 4) ? 1 : some_int(r);
@@ -310,8 +310,11 @@ static soma_var add_image_op(reader *r, built *b)
     }
     soma_pool_options o = {.size = {some_int(r), some_int(r)},
                            .stride = {some_int(r), some_int(r)},
-                           .padding = (soma_padding)below(r, 3),
-                           .count_pad = below(r, 2)};
+                           .dilation = {below(r, 3), below(r, 3)},
+                           .padding = (soma_padding)below(r, 4),
+                           .ceil_mode = below(r, 2),
+                           .count_pad = below(r, 2),
+                           .divisor = below(r, 4) ? 0 : some_int(r)};
     for (int i = 0; i < 4 && o.padding == SOMA_PAD_EXPLICIT; i++)
         o.pad[i] = below(r, 3);
     return which == 2 ? soma_max_pool2d_opt(x, o) : soma_avg_pool2d_opt(x, o);

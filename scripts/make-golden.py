@@ -436,6 +436,76 @@ def make_math():
     case("bitwise_not", torch.bitwise_not, x=number())
     case("shift_left", torch.bitwise_left_shift, a=number(), b=torch.randint(0, 9, (5,)))
     case("shift_right", torch.bitwise_right_shift, a=number(), b=torch.randint(0, 9, (5,)))
+# --- windows: the convs and pools of other ranks and options ------------------------------------------
+
+def channels_first(x):
+    return x.movedim(-1, 1)
+
+
+def channels_last(x):
+    return x.movedim(1, -1)
+
+
+def on_images(function, *options, **named):
+    """function of PyTorch on N … C images, and on a weight if there is one."""
+    return lambda *inputs: channels_last(
+        function(*[channels_first(i) for i in inputs], *options, **named))
+
+
+def make_windows(folder):
+    OPS.clear()
+    torch.manual_seed(20240612)
+    case("conv1d", on_images(F.conv1d, None, 2, 2, 3, 2), x=rand(2, 11, 4), w=rand(6, 3, 2))
+    case("conv1d_same", on_images(F.conv1d, padding="same"), x=rand(1, 7, 3), w=rand(2, 4, 3))
+    case("conv3d", on_images(F.conv3d, None, (2, 1, 2), (1, 2, 0)), x=rand(2, 5, 4, 6, 3),
+         w=rand(4, 3, 3, 2, 3))
+    case("conv3d_groups", on_images(F.conv3d, None, 1, (2, 0, 1), (2, 1, 3), 2),
+         x=rand(1, 4, 4, 5, 4), w=rand(6, 3, 2, 2, 2))
+    case("conv_transpose1d", on_images(F.conv_transpose1d, None, 3, 1, 2), x=rand(2, 5, 3),
+         w=rand(3, 4, 2))
+    case("conv_transpose1d_dilation", on_images(F.conv_transpose1d, None, 1, 1, 2, 1, 3),
+         x=rand(1, 5, 3), w=rand(3, 2, 4))
+    case("conv_transpose2d", on_images(F.conv_transpose2d, None, (2, 3), (1, 0), (1, 2)),
+         x=rand(2, 4, 3, 3), w=rand(3, 3, 2, 5))
+    case("conv_transpose2d_groups", on_images(F.conv_transpose2d, None, 2, 1, 0, 2, (1, 2)),
+         x=rand(1, 4, 4, 4), w=rand(4, 3, 3, 3))
+    case("conv_transpose3d", on_images(F.conv_transpose3d, None, (2, 1, 2), (1, 0, 1), (1, 0, 1)),
+         x=rand(1, 3, 3, 2, 3), w=rand(3, 3, 2, 3, 2))
+    case("max_pool1d", on_images(F.max_pool1d, 3, 2, 1, 2, True), x=spread(2, 10, 3))
+    case("max_pool2d_dilation", on_images(F.max_pool2d, (3, 2), (1, 2), (1, 1), (2, 3)),
+         x=spread(1, 8, 7, 3))
+    case("max_pool2d_ceil", on_images(F.max_pool2d, 3, 2, 1, 1, True), x=spread(2, 8, 6, 3))
+    case("max_pool3d", on_images(F.max_pool3d, (2, 3, 2), (2, 1, 2), (1, 1, 0), 1, True),
+         x=spread(1, 6, 4, 5, 2))
+    case("avg_pool1d", on_images(F.avg_pool1d, 4, 3, 2, True, True), x=rand(2, 10, 3))
+    case("avg_pool2d_ceil", on_images(F.avg_pool2d, (3, 2), (3, 3), 1, True, True),
+         x=rand(1, 8, 6, 4))
+    case("avg_pool2d_ceil_real", on_images(F.avg_pool2d, (3, 2), (3, 3), 1, True, False),
+         x=rand(1, 8, 6, 4))
+    case("avg_pool2d_divisor", on_images(F.avg_pool2d, 3, 2, 1, divisor_override=7),
+         x=rand(1, 7, 6, 4))
+    case("avg_pool3d", on_images(F.avg_pool3d, 3, 2, 1, True, True), x=rand(1, 6, 5, 4, 2))
+    case("avg_pool3d_real", on_images(F.avg_pool3d, (2, 3, 3), 2, (1, 1, 0), False, False),
+         x=rand(1, 6, 5, 4, 2))
+    case("lp_pool1d", on_images(F.lp_pool1d, 2.0, 3, 2), x=rand(2, 9, 3))
+    case("lp_pool2d", on_images(F.lp_pool2d, 3.0, (3, 2), 2), x=rand(2, 7, 6, 3, low=0.1))
+    case("lp_pool3d", on_images(F.lp_pool3d, 2.0, 2, 2), x=rand(1, 4, 4, 5, 2))
+    case("adaptive_max_pool1d", on_images(F.adaptive_max_pool1d, 4), x=spread(2, 7, 3))
+    case("adaptive_max_pool2d", on_images(F.adaptive_max_pool2d, (3, 7)), x=spread(2, 8, 5, 3))
+    case("adaptive_max_pool3d", on_images(F.adaptive_max_pool3d, (2, 3, 4)),
+         x=spread(1, 5, 4, 7, 2))
+    case("adaptive_avg_pool1d", on_images(F.adaptive_avg_pool1d, 4), x=rand(2, 7, 3))
+    case("adaptive_avg_pool2d", on_images(F.adaptive_avg_pool2d, (3, 7)), x=rand(2, 8, 5, 3))
+    case("adaptive_avg_pool3d", on_images(F.adaptive_avg_pool3d, (2, 3, 4)),
+         x=rand(1, 5, 4, 7, 2))
+    case("global_lp_pool", lambda x: torch.linalg.vector_norm(x, 3, (1, 2)), x=rand(2, 4, 3, 5))
+    indices = on_images(lambda x: F.max_pool2d(x, 3, 2, 1, return_indices=True)[1])
+    case("max_pool2d_indices", lambda x: indices(x).long(), x=spread(2, 7, 6, 3))
+    x = spread(2, 6, 4, 3)
+    index = on_images(lambda x: F.max_pool2d(x, 2, return_indices=True)[1])(x)
+    case("max_unpool2d", lambda x, index: channels_last(F.max_unpool2d(
+        channels_first(x), channels_first(index), 2)), x=rand(2, 3, 2, 3), index=index)
+    write(folder / "windows.safetensors", OPS)
 
 
 # --- optimisers -------------------------------------------------------------------------------------
@@ -535,3 +605,4 @@ if __name__ == "__main__":
     make_network(target)
     group(target, "losses", make_loss_group)
     group(target, "math", make_math)
+    make_windows(target)

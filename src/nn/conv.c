@@ -9,7 +9,7 @@ typedef soma_conv2d_options options;
 #define DEFAULT_KERNEL 3
 
 /* In the order of soma_padding. */
-const char *const soma__padding_names[] = {"explicit", "same", "valid", NULL};
+const char *const soma__padding_names[] = {"explicit", "same", "valid", "same_lower", NULL};
 
 static const soma__field fields[] = {
     {.key = "filters",
