@@ -510,23 +510,94 @@ def make_windows(folder):
 
 # --- optimisers -------------------------------------------------------------------------------------
 
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023, program 1."""
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                b1, b2 = group["betas"]
+                update = (b1 * m + (1 - b1) * p.grad).sign()
+                self.state[p]["m"] = b2 * m + (1 - b2) * p.grad
+                p.data -= group["lr"] * (update + group["weight_decay"] * p.data)
+
+
+class Lamb(torch.optim.Optimizer):
+    """You et al. 2020, algorithm 2, phi the identity."""
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state, (b1, b2) = self.state[p], group["betas"]
+                state["t"] = t = state.get("t", 0) + 1
+                m = state["m"] = b1 * state.get("m", 0) + (1 - b1) * p.grad
+                v = state["v"] = b2 * state.get("v", 0) + (1 - b2) * p.grad ** 2
+                r = m / (1 - b1 ** t) / ((v / (1 - b2 ** t)).sqrt() + 1e-6)
+                r = r + group["weight_decay"] * p.data
+                p.data -= group["lr"] * p.data.norm() / r.norm() * r
+
+
+class Lars(torch.optim.Optimizer):
+    """You et al. 2017, algorithm 1."""
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state, decay = self.state[p], group["weight_decay"]
+                local = group["trust"] * p.data.norm() / (p.grad.norm() + decay * p.data.norm())
+                v = group["momentum"] * state.get("v", 0)
+                state["v"] = v = v + group["lr"] * local * (p.grad + decay * p.data)
+                p.data -= v
+
+
+O = torch.optim
 OPTIMIZERS = {
-    "sgd": (torch.optim.SGD, dict(lr=0.1)),
-    "sgd_momentum": (torch.optim.SGD, dict(lr=0.05, momentum=0.9)),
-    "sgd_nesterov": (torch.optim.SGD, dict(lr=0.05, momentum=0.9, nesterov=True)),
-    "sgd_weight_decay": (torch.optim.SGD, dict(lr=0.05, momentum=0.9, weight_decay=0.1)),
-    "adam": (torch.optim.Adam, dict(lr=0.05)),
-    "adam_weight_decay": (torch.optim.Adam, dict(lr=0.05, betas=(0.8, 0.95), weight_decay=0.1)),
-    "adamw": (torch.optim.AdamW, dict(lr=0.05, weight_decay=0.1)),
-    "rmsprop": (torch.optim.RMSprop, dict(lr=0.02)),
-    "rmsprop_momentum": (torch.optim.RMSprop, dict(lr=0.02, alpha=0.9, momentum=0.8)),
-    "rmsprop_weight_decay": (torch.optim.RMSprop, dict(lr=0.02, weight_decay=0.1)),
-    "sgd_clip": (torch.optim.SGD, dict(lr=0.1, momentum=0.9)),
+    "sgd": (O.SGD, dict(lr=0.1)),
+    "sgd_momentum": (O.SGD, dict(lr=0.05, momentum=0.9)),
+    "sgd_dampening": (O.SGD, dict(lr=0.05, momentum=0.9, dampening=0.3)),
+    "sgd_nesterov": (O.SGD, dict(lr=0.05, momentum=0.9, nesterov=True)),
+    "sgd_weight_decay": (O.SGD, dict(lr=0.05, momentum=0.9, weight_decay=0.1)),
+    "adam": (O.Adam, dict(lr=0.05)),
+    "adam_weight_decay": (O.Adam, dict(lr=0.05, betas=(0.8, 0.95), weight_decay=0.1)),
+    "adam_amsgrad": (O.Adam, dict(lr=0.1, betas=(0.7, 0.6), amsgrad=True)),
+    "adamw": (O.AdamW, dict(lr=0.05, weight_decay=0.1)),
+    "adamw_amsgrad": (O.AdamW, dict(lr=0.1, betas=(0.7, 0.6), weight_decay=0.1, amsgrad=True)),
+    "rmsprop": (O.RMSprop, dict(lr=0.02)),
+    "rmsprop_momentum": (O.RMSprop, dict(lr=0.02, alpha=0.9, momentum=0.8)),
+    "rmsprop_weight_decay": (O.RMSprop, dict(lr=0.02, weight_decay=0.1)),
+    "rmsprop_centered": (O.RMSprop, dict(lr=0.02, alpha=0.9, centered=True)),
+    "rmsprop_centered_momentum":
+        (O.RMSprop, dict(lr=0.01, alpha=0.9, centered=True, momentum=0.7)),
+    "adagrad": (O.Adagrad, dict(lr=0.1)),
+    "adagrad_decay": (O.Adagrad, dict(lr=0.2, lr_decay=0.1, initial_accumulator_value=0.5,
+                                      weight_decay=0.1)),
+    "adadelta": (O.Adadelta, dict(lr=1.0)),
+    "adadelta_rho": (O.Adadelta, dict(lr=2.0, rho=0.7, weight_decay=0.1)),
+    "adamax": (O.Adamax, dict(lr=0.05)),
+    "adamax_weight_decay": (O.Adamax, dict(lr=0.05, betas=(0.8, 0.7), weight_decay=0.1)),
+    "nadam": (O.NAdam, dict(lr=0.05)),
+    "nadam_decoupled": (O.NAdam, dict(lr=0.05, betas=(0.8, 0.9), momentum_decay=0.1,
+                                      weight_decay=0.1, decoupled_weight_decay=True)),
+    "radam": (O.RAdam, dict(lr=0.05)),
+    "radam_decoupled": (O.RAdam, dict(lr=0.05, betas=(0.8, 0.95), weight_decay=0.1,
+                                      decoupled_weight_decay=True)),
+    "rprop": (O.Rprop, dict(lr=0.03)),
+    "rprop_steps": (O.Rprop, dict(lr=0.2, etas=(0.4, 1.5), step_sizes=(0.05, 0.3))),
+    "asgd": (O.ASGD, dict(lr=0.1, t0=3, lambd=0.05, weight_decay=0.1)),
+    "lion": (Lion, dict(lr=0.02, betas=(0.9, 0.99), weight_decay=0.1)),
+    "lamb": (Lamb, dict(lr=0.05, betas=(0.9, 0.999), weight_decay=0.1)),
+    "lars": (Lars, dict(lr=2.0, momentum=0.9, trust=0.02, weight_decay=0.1)),
+    "sgd_clip": (O.SGD, dict(lr=0.1, momentum=0.9)),
+    "sgd_clip_value": (O.SGD, dict(lr=0.1, momentum=0.9)),
+    "adam_max_norm": (O.Adam, dict(lr=0.05)),
+    "sgd_l1": (O.SGD, dict(lr=0.05)),
+    "adamw_groups": (O.AdamW, dict(lr=0.05, weight_decay=0.1)),
+    "adam_ema": (O.Adam, dict(lr=0.05)),
+    "sgd_lookahead": (O.SGD, dict(lr=0.1, momentum=0.8)),
 }
 
 
 def make_optimizers(folder):
     """Ten steps on ½ Σ curvature (p - target)² + ⅒ Σ cos(3 p) over two parameters."""
+    torch.manual_seed(20240612)
     tensors = {}
     shapes = {"w": (5, 3), "b": (4,)}
     initial = {k: rand(*s) for k, s in shapes.items()}
@@ -536,9 +607,16 @@ def make_optimizers(folder):
         tensors[f"initial/{key}"] = initial[key]
     for name, (kind, options) in OPTIMIZERS.items():
         params = {k: v.clone().requires_grad_() for k, v in initial.items()}
-        optimizer = kind(params.values(), **options)
+        groups = [{"params": [params["w"]]}, {"params": [params["b"]]}]
+        if name.endswith("groups"):
+            groups[1].update(lr=0.1 * options["lr"], weight_decay=0)
+        optimizer = kind(groups, options) if kind in (Lion, Lamb, Lars) else kind(groups, **options)
+        module = torch.nn.ParameterDict(params)
+        ema = O.swa_utils.AveragedModel(module, multi_avg_fn=O.swa_utils.get_ema_multi_avg_fn(0.8))
+        slow = {k: p.detach().clone() for k, p in params.items()}
         grads, values, norms = {k: [] for k in shapes}, {k: [] for k in shapes}, []
-        for _ in range(10):
+        averages = {k: [] for k in shapes}
+        for step in range(10):
             optimizer.zero_grad()
             sum((curvature[k] * (p - target[k]) ** 2 / 2 + torch.cos(3 * p) / 10).sum()
                 for k, p in params.items()).backward()
@@ -548,15 +626,83 @@ def make_optimizers(folder):
                 grads[k].append(p.grad.clone())
             if name.endswith("clip"):
                 norms.append(torch.nn.utils.clip_grad_norm_(params.values(), 0.5))
+            if name.endswith("clip_value"):
+                torch.nn.utils.clip_grad_value_(params.values(), 0.3)
+            if name.endswith("l1"):
+                for p in params.values():
+                    p.grad += 0.1 * p.detach().sign()
             optimizer.step()
+            with torch.no_grad():
+                if name.endswith("max_norm"):
+                    params["w"].copy_(torch.renorm(params["w"], 2, 0, 0.8))
+                if name.endswith("lookahead") and (step + 1) % 3 == 0:
+                    for k, p in params.items():
+                        slow[k] += 0.4 * (p - slow[k])
+                        p.copy_(slow[k])
+            ema.update_parameters(module)
             for k, p in params.items():
                 values[k].append(p.detach().clone())
+                averages[k].append(optimizer.state[p]["ax"].clone() if name == "asgd"
+                                   else ema.module[k].detach().clone())
         for k in shapes:
             tensors[f"{name}/g/{k}"] = torch.stack(grads[k])
             tensors[f"{name}/p/{k}"] = torch.stack(values[k])
+            if name in ("adam_ema", "asgd"):
+                tensors[f"{name}/average/{k}"] = torch.stack(averages[k])
         if norms:
             tensors[f"{name}/norm"] = torch.stack(norms)
     write(folder / "optim.safetensors", tensors)
+
+
+# --- schedules --------------------------------------------------------------------------------------
+
+L = torch.optim.lr_scheduler
+# A training of 60 steps, ten an epoch. Those that PyTorch steps once an epoch are stepped so.
+SCHEDULES = {
+    "step": (lambda o: L.StepLR(o, 2, 0.5), 10),
+    "multistep": (lambda o: L.MultiStepLR(o, [1, 3, 4], 0.3), 10),
+    "exponential": (lambda o: L.ExponentialLR(o, 0.7), 10),
+    "linear": (lambda o: L.LinearLR(o, 1, 0.1, 60), 1),
+    "polynomial": (lambda o: L.PolynomialLR(o, 60, 2.5), 1),
+    "cosine": (lambda o: L.CosineAnnealingLR(o, 60, 0.02), 1),
+    "cosine_restarts": (lambda o: L.CosineAnnealingWarmRestarts(o, 10, 2, 0.02), 1),
+    "cosine_restarts_equal": (lambda o: L.CosineAnnealingWarmRestarts(o, 15, 1, 0.02), 1),
+    "one_cycle": (lambda o: L.OneCycleLR(o, 0.2, 60), 1),
+    "one_cycle_linear": (lambda o: L.OneCycleLR(
+        o, 0.2, 60, pct_start=0.4, anneal_strategy="linear", base_momentum=0.7, max_momentum=0.8,
+        div_factor=10, final_div_factor=100), 1),
+    "cyclic": (lambda o: L.CyclicLR(o, 0.02, 0.2, 10), 1),
+    "cyclic_halving": (lambda o: L.CyclicLR(o, 0.02, 0.2, 10, mode="triangular2",
+                                            cycle_momentum=False), 1),
+    "cyclic_exponential": (lambda o: L.CyclicLR(o, 0.02, 0.2, 10, mode="exp_range", gamma=0.97,
+                                                cycle_momentum=False), 1),
+    "inverse_sqrt": (lambda o: L.LambdaLR(
+        o, lambda s: min((s + 1) ** -0.5, (s + 1) * 9 ** -1.5) * 9 ** 0.5), 1),
+    "plateau": (lambda o: L.ReduceLROnPlateau(o, factor=0.5, patience=2, cooldown=1, min_lr=0.03),
+                1),
+}
+PLATEAU_METRIC = [1, 0.9, 0.89, 0.88999, 0.9, 0.91, 0.88, 0.885, 0.884, 0.8799999, 0.9, 0.95, 1,
+                  0.87, 0.871, 0.88, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.5, 0.6]
+
+
+def make_schedules(folder):
+    tensors = {"metric": torch.tensor(PLATEAU_METRIC).double()}
+    for name, (make, each) in SCHEDULES.items():
+        optimizer = O.SGD([torch.zeros(1, requires_grad=True)], lr=0.2, momentum=0.9)
+        schedule = make(optimizer)
+        rates, momenta = [], []
+        for step in range(len(PLATEAU_METRIC) if name == "plateau" else 60):
+            group = optimizer.param_groups[0]
+            rates.append(group["lr"])
+            momenta.append(group["momentum"])
+            optimizer.step()
+            if name == "plateau":
+                schedule.step(PLATEAU_METRIC[step])
+            elif (step + 1) % each == 0 and step < 59:
+                schedule.step()
+        tensors[f"{name}/rate"] = torch.tensor(rates).double()
+        tensors[f"{name}/momentum"] = torch.tensor(momenta).double()
+    write(folder / "schedules.safetensors", tensors)
 
 
 # --- a whole network --------------------------------------------------------------------------------
@@ -564,6 +710,7 @@ def make_optimizers(folder):
 def make_network(folder):
     """conv 4 3×3 pad 1, relu, max-pool 2, flatten (H W C), dense 16, relu, dense 10; mean cross-entropy;
     ten steps of SGD 0.05, momentum 0.9 on the same 16 images."""
+    torch.manual_seed(20240613)
     params = {
         "conv.weight": rand(4, 3, 3, 1, low=-0.4, high=0.4), "conv.bias": rand(4, low=-0.1, high=0.1),
         "fc1.weight": rand(16, 64, low=-0.2, high=0.2), "fc1.bias": rand(16, low=-0.1, high=0.1),
@@ -602,6 +749,7 @@ if __name__ == "__main__":
     target.mkdir(parents=True, exist_ok=True)
     make_ops(target)
     make_optimizers(target)
+    make_schedules(target)
     make_network(target)
     group(target, "losses", make_loss_group)
     group(target, "math", make_math)

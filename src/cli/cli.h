@@ -30,6 +30,7 @@ typedef struct arguments {
     const char *set[SOMA__CLI_MAX_ARGUMENTS];
     int set_count;
     bool help, json, quiet, dry_run, resume, list, layers, transforms, train, invert, force;
+    bool optimizers, schedules;
     const char *data, *out, *isa, *label, *dot;
     int64_t threads, folds, seed, epochs, batch, runs, top, limit;
     bool seed_given;
@@ -181,7 +182,7 @@ typedef struct cli_step {
     soma_optimizer *optimizer;
     struct soma__step *step;
     void *x, *y;
-    float hyper[4];
+    float *hyper;
     int64_t key[2];
 } cli_step;
 soma_status cli_step_make(cli_step *out, soma_model *model, int64_t batch,

@@ -1,10 +1,12 @@
-/* ops.c: `soma ops`: what the op table and the layer registry know. */
+/* ops.c: `soma ops`: what the op table, the layer registry and the tables of optimisers
+ * know. */
 #include <string.h>
 
 #include "cli/cli.h"
 #include "data/transform.h"
 #include "graph/op.h"
 #include "nn/layer.h"
+#include "optim/optim.h"
 
 /* --- ops ----------------------------------------------------------------------------------------
  */
@@ -280,13 +282,80 @@ static soma_status show_transforms(const arguments *args, int *shown, soma_error
     return SOMA_OK;
 }
 
+/* --- optimisers and schedules -------------------------------------------------------------------
+ */
+
+/* Two lists of names and what each is, of the same form. */
+static soma_status show_names(const arguments *args, const char *what, const char *const *names,
+                              const char *(*doc)(int index), int *shown, soma_error *err)
+{
+    const char *name = args->positional_count ? args->positional[0] : NULL;
+    size_t count = 0;
+    bool found = false;
+    while (names[count])
+        count++;
+    for (size_t i = 0; i < count; i++) {
+        if (name && strcmp(name, names[i]) != 0)
+            continue;
+        found = true;
+        ++*shown;
+        if (args->json) {
+            cli_json json;
+            cli_json_begin(&json, what);
+            cli_json_string(&json, "name", names[i]);
+            cli_json_string(&json, "doc", doc((int)i));
+            cli_json_end(&json);
+        } else {
+            printf("%-18s %s\n", names[i], doc((int)i));
+        }
+    }
+    if (found)
+        return SOMA_OK;
+    const char *near = name ? soma__nearest(name, names, count) : NULL;
+    return soma__fail(err, SOMA_NOT_FOUND, "there is no %s '%s'%s%s%s; `soma ops --%ss` lists them",
+                      what, name ? name : "", near ? "; did you mean '" : "", near ? near : "",
+                      near ? "'?" : "", what);
+}
+
+static const char *optimizer_doc(int index)
+{
+    return soma__optim_kind_of((soma_optimizer_kind)index)->doc;
+}
+
+static const char *schedule_doc(int index)
+{
+    return soma__schedule_docs[index];
+}
+
+static soma_status show_optimizers(const arguments *args, int *shown, soma_error *err)
+{
+    SOMA__TRY(show_names(args, "optimizer", soma__optimizer_names, optimizer_doc, shown, err));
+    if (!args->positional_count || args->json)
+        return SOMA_OK;
+    print_fields(soma__optimizer_fields, soma__optimizer_field_count, NULL);
+    printf("of each group, ");
+    print_fields(soma__optimizer_group_fields, soma__optimizer_group_field_count, NULL);
+    return SOMA_OK;
+}
+
+static soma_status show(const arguments *args, int *shown, soma_error *err)
+{
+    if (args->layers)
+        return show_layers(args, shown, err);
+    if (args->transforms)
+        return show_transforms(args, shown, err);
+    if (args->optimizers)
+        return show_optimizers(args, shown, err);
+    if (args->schedules)
+        return show_names(args, "schedule", soma__schedule_names, schedule_doc, shown, err);
+    return show_ops(args, shown, err);
+}
+
 int cli_run_ops(const arguments *args)
 {
     soma_error err = {0};
     int shown = 0;
-    soma_status status = args->layers       ? show_layers(args, &shown, &err)
-                         : args->transforms ? show_transforms(args, &shown, &err)
-                                            : show_ops(args, &shown, &err);
+    soma_status status = show(args, &shown, &err);
     if (status != SOMA_OK)
         return cli_fail(args, status, &err);
     if (args->json) {

@@ -109,6 +109,9 @@ static soma_status prepare(cli_step *s, soma_model *model, int64_t batch,
     if (!s->step)
         return soma__fail(err, SOMA_MEMORY, "no memory for a training step");
     SOMA__TRY(soma__step_create(s->step, model, s->dataset, batch, s->optimizer, err));
+    s->hyper = soma__calloc((size_t)soma_optimizer_hyper_count(s->optimizer), sizeof(float));
+    if (!s->hyper)
+        return soma__fail(err, SOMA_MEMORY, "no memory for a training step");
     soma_optimizer_hyper(s->optimizer, 0, 1, 1, s->hyper);
     s->key[0] = 1;
     return soma__step_feed(s->step, model, s->dataset, soma_tensor_const_data(x),
@@ -130,6 +133,7 @@ void cli_step_clear(cli_step *step)
     if (step->step)
         soma__step_destroy(step->step);
     soma__free(step->step);
+    soma__free(step->hyper);
     soma_optimizer_destroy(step->optimizer);
     soma_dataset_release(step->dataset);
     soma_tensor_release(step->x);

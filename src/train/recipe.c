@@ -191,31 +191,14 @@ static const char builtin_prefix[] = "recipe/";
 /* --- loading ------------------------------------------------------------------------------------
  */
 
-static soma_status read_optimizer(soma_recipe *recipe, const soma__value *value, soma_error *err)
-{
-    if (!value || value->kind == SOMA__NULL)
-        return SOMA_OK;
-    soma_optimizer_options *options = &recipe->options.optimizer;
-    if (value->kind != SOMA__STRING)
-        return soma__fields_read(soma__optimizer_fields, (size_t)soma__optimizer_field_count,
-                                 options, &recipe->tree, value, "train.optimizer", err);
-    /* The short form, `optimizer: adam`, means {kind: adam}. */
-    soma__value *map = soma__value_new(&recipe->tree, SOMA__MAP);
-    soma__value *kind = soma__value_string(&recipe->tree, value->text);
-    if (!map || !kind || !soma__value_set(&recipe->tree, map, "kind", kind))
-        return soma__fail(err, SOMA_MEMORY, "no memory for the recipe");
-    map->line = kind->line = value->line;
-    return soma__fields_read(soma__optimizer_fields, (size_t)soma__optimizer_field_count, options,
-                             &recipe->tree, map, "train.optimizer", err);
-}
-
 static soma_status read_train(soma_recipe *recipe, soma_error *err)
 {
     train_section section = {0};
     if (recipe->top.train)
         SOMA__TRY(soma__fields_read(train_fields, COUNT_OF(train_fields), &section, &recipe->tree,
                                     recipe->top.train, "train", err));
-    SOMA__TRY(read_optimizer(recipe, section.optimizer, err));
+    SOMA__TRY(soma__optimizer_read(&recipe->options.optimizer, &recipe->tree, section.optimizer,
+                                   "train.optimizer", err));
     soma_train_options *o = &recipe->options;
     o->epochs = section.epochs;
     o->batch = section.batch;

@@ -184,7 +184,8 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
         soma_input(graph, "y", like->y_dtype, soma__shape_batched(&like->y_shape, step->batch));
     if (optimizer) {
         key = soma_input(graph, "key", SOMA_I64, SOMA_SHAPE(2));
-        hyper = soma_input(graph, "hyper", SOMA_F32, SOMA_SHAPE(4));
+        step->hyper_count = soma_optimizer_hyper_count(optimizer);
+        hyper = soma_input(graph, "hyper", SOMA_F32, SOMA_SHAPE(step->hyper_count));
     }
     if (like->x_dtype != input_dtype(model))
         x = soma_cast(x, input_dtype(model));
@@ -260,7 +261,7 @@ soma_status soma__step_feed(soma__step *step, const soma_model *model, const som
     SOMA__TRY(
         feed(s, "y", like->y_dtype, soma__shape_batched(&like->y_shape, step->batch), y, err));
     if (hyper)
-        SOMA__TRY(feed(s, "hyper", SOMA_F32, SOMA_SHAPE(4), hyper, err));
+        SOMA__TRY(feed(s, "hyper", SOMA_F32, SOMA_SHAPE(step->hyper_count), hyper, err));
     if (key)
         SOMA__TRY(feed(s, "key", SOMA_I64, SOMA_SHAPE(2), key, err));
     return SOMA_OK;

@@ -14,8 +14,9 @@ typedef struct soma__step {
     int64_t batch;
     soma_plan *plan;
     soma_session *session;
-    int raw;       /* evaluation: the output that holds what the model says */
-    bool has_norm; /* training with clipping: output 2 is the global gradient norm */
+    int raw;         /* evaluation: the output that holds what the model says */
+    int hyper_count; /* training: numbers that the optimiser is fed with */
+    bool has_norm;   /* training with clipping: output 2 is the global gradient norm */
 } soma__step;
 
 /* `optimizer` NULL: evaluation. `like` gives dtypes and shapes of x and y. */
@@ -23,8 +24,8 @@ soma_status soma__step_create(soma__step *out, soma_model *model, const soma_dat
                               int64_t batch, soma_optimizer *optimizer, soma_error *err);
 void soma__step_destroy(soma__step *step);
 
-/* Feeds a batch; in training also hyper (f32[4]) and key (i64[2]), else NULL. All stay the
- * caller's. */
+/* Feeds a batch; in training also hyper (the optimiser's numbers) and key (i64[2]), else NULL. All
+ * stay the caller's. */
 soma_status soma__step_feed(soma__step *step, const soma_model *model, const soma_dataset *like,
                             const void *x, const void *y, const float *hyper, const int64_t *key,
                             soma_error *err);

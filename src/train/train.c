@@ -69,7 +69,9 @@ static soma_status make_optimizer(soma__run *run, soma_error *err)
                                        used, err);
     soma__free(names);
     soma__free(tensors);
-    return status;
+    SOMA__TRY(status);
+    run->hyper = soma__calloc((size_t)soma_optimizer_hyper_count(run->optimizer), sizeof(float));
+    return run->hyper ? SOMA_OK : soma__fail(err, SOMA_MEMORY, "no memory for the optimizer");
 }
 
 static soma_status make_best(soma__run *run, soma_error *err)
@@ -139,6 +141,7 @@ static void run_close(soma__run *run)
         soma_tensor_release(run->best[i]);
     soma__free(run->best);
     soma_optimizer_destroy(run->optimizer);
+    soma__free(run->hyper);
     soma__free(run->best_path);
     soma__free(run->checkpoint_path);
     soma__free(run->history_path);
@@ -277,11 +280,10 @@ static soma_status one_step(soma__run *run, const void *x, const void *y, int64_
 {
     soma__progress *p = &run->progress;
     soma__step *step = count == run->full.batch ? &run->full : &run->rest;
-    float hyper[4];
     int64_t key[2] = {(int64_t)run->options.seed, p->steps};
     soma_optimizer_hyper(run->optimizer, p->steps, run->steps_per_epoch,
-                         run->options.epochs * run->steps_per_epoch, hyper);
-    SOMA__TRY(soma__step_feed(step, run->model, run->data->train, x, y, hyper, key, err));
+                         run->options.epochs * run->steps_per_epoch, run->hyper);
+    SOMA__TRY(soma__step_feed(step, run->model, run->data->train, x, y, run->hyper, key, err));
     SOMA__TRY(soma_session_run(step->session, err));
     double loss = soma_tensor_get(soma_session_output(step->session, 0), 0);
     if (!isfinite(loss))

@@ -74,7 +74,7 @@ wrong 's/units: 24/unit: 24/' "wrong.yaml:9" "unknown key 'unit'" "did you mean 
 wrong 's/epochs: 4/epochs: four/' "wrong.yaml:13" "epochs"
 wrong 's/epochs: 4/epochs: 0/' "wrong.yaml:13" "epochs"
 wrong 's/epochs: 4/epochs: [4]/' "wrong.yaml:13" "epochs"
-wrong 's/adam/adamant/' "wrong.yaml:15" "did you mean 'adam'"
+wrong 's/adam/adom/' "wrong.yaml:15" "did you mean 'adam'"
 wrong 's/flatten/flaten/' "wrong.yaml:8" "did you mean 'flatten'"
 wrong 's/source: digits/source: digit/' "did you mean 'digits'"
 wrong 's/source: digits/source: csv/' "needs 'path'"
@@ -172,6 +172,8 @@ expect 4 "missing.png" "$soma" predict $model missing.png
 expect 3 "is a table" "$soma" predict ok-iris/model.safetensors features.csv --invert
 expect 3 "did you mean 'conv2d'" "$soma" ops conv2
 expect 3 "did you mean 'dropout'" "$soma" ops --layers dropuot
+expect 3 "did you mean 'nadam'" "$soma" ops --optimizers nadan
+expect 3 "no schedule 'cosin'; did you mean 'cosine'" "$soma" ops --schedules cosin
 expect 3 "did you mean 'iris'" "$soma" data irs
 expect 3 "found no train-images" env -u SOMA_DATA "$soma" train mnist-mlp
 expect 3 "no line" "$soma" bench nothing-like-this

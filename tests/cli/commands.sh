@@ -106,6 +106,11 @@ expect 0 "spatial_dropout" "$soma" ops --layers
 expect 0 "filters" "$soma" ops --layers conv2d
 expect_json "$soma" ops --json
 expect_json "$soma" ops --layers --json
+expect 0 "radam" "$soma" ops --optimizers
+expect 0 "clip_norm" "$soma" ops --optimizers adam
+expect 0 "one_cycle" "$soma" ops --schedules
+expect_json "$soma" ops --schedules --json
+expect_json "$soma" ops --optimizers lion --json
 for op in $("$soma" ops --json | grep -o '"event":"op","name":"[a-z0-9_]*"' | cut -d'"' -f8); do
     expect 0 "gradient" "$soma" ops "$op"
 done

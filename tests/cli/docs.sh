@@ -17,12 +17,16 @@ for layer in $("$soma" ops --layers | cut -d' ' -f1); do
         check "docs/recipes.md lacks the key $key of $layer" documented "$key"
     done
 done
+for name in $("$soma" ops --optimizers | cut -d' ' -f1) $("$soma" ops --schedules | cut -d' ' -f1) \
+    $("$soma" ops --optimizers sgd | sed -n '/^keys/,$p' | grep -o '^  [a-z0-9_]*'); do
+    check "docs/recipes.md lacks $name of optimizers" documented "$name"
+done
 for command in $("$soma" --help | sed -n 's/^  \([a-z]*\)  *.*/\1/p'); do
     check "docs/cli.md lacks the command $command" grep -q "soma $command" "$docs/cli.md"
 done
 
 # The recipe that docs/recipes.md begins with works.
-sed -n '/^```yaml$/,/^```$/p' "$docs/recipes.md" | sed '1d;$d' >first.yaml
+sed -n '/^```yaml$/,/^```$/p' "$docs/recipes.md" | sed '1d;/^```$/,$d' >first.yaml
 expect 0 "test: accuracy" "$soma" train first.yaml -e 2
 check "the run is not where the document says" test -s runs/digits-small/model.safetensors
 

@@ -88,7 +88,7 @@ static soma_session *step_session(soma_model *model, soma_optimizer *optimizer)
     assert_ok(soma_graph_create(&graph, &err), err);
     soma_var x = soma_input(graph, "x", SOMA_F32, SOMA_SHAPE(16, 8, 8, 1));
     soma_var labels = soma_input(graph, "labels", SOMA_I64, SOMA_SHAPE(16));
-    soma_var hyper = soma_input(graph, "hyper", SOMA_F32, SOMA_SHAPE(4));
+    soma_var hyper = soma_input(graph, "hyper", SOMA_F32, SOMA_SHAPE(SOMA_OPTIMIZER_HYPER));
     outputs[1] = soma_model_apply(model, graph, x, SOMA_TRAIN, (soma_var){0}, NULL, 0, NULL);
     outputs[0] = soma_mean(soma_cross_entropy(outputs[1], labels));
     for (int i = 0; i < PARAMETERS; i++)
@@ -124,13 +124,15 @@ static void trains_as_pytorch_does(void **state)
     soma_model *model = network();
     soma_optimizer *optimizer = momentum_sgd(model);
     soma_session *session = step_session(model, optimizer);
-    float hyper[4];
+    float hyper[SOMA_OPTIMIZER_HYPER];
     (void)state;
     assert_ok(soma_session_set_tensor(session, "x", stored("x", ""), &err), err);
     assert_ok(soma_session_set_tensor(session, "labels", stored("labels", ""), &err), err);
     for (int64_t step = 0; step < STEPS; step++) {
         soma_optimizer_hyper(optimizer, step, STEPS, STEPS, hyper);
-        assert_ok(soma_session_set(session, "hyper", SOMA_F32, &SOMA_SHAPE(4), hyper, &err), err);
+        assert_ok(soma_session_set(session, "hyper", SOMA_F32, &SOMA_SHAPE(SOMA_OPTIMIZER_HYPER),
+                                   hyper, &err),
+                  err);
         assert_ok(soma_session_run(session, &err), err);
         double loss = soma_tensor_get(soma_session_output(session, 0), 0);
         double want = soma_tensor_get(stored("losses", ""), step);

@@ -26,16 +26,83 @@ static const struct {
 } cases[] = {
     {"sgd", {.kind = SOMA_SGD, .rate = 0.1}},
     {"sgd_momentum", {.kind = SOMA_SGD, .rate = 0.05, .momentum = 0.9}},
+    {"sgd_dampening", {.kind = SOMA_SGD, .rate = 0.05, .momentum = 0.9, .dampening = 0.3}},
     {"sgd_nesterov", {.kind = SOMA_SGD, .rate = 0.05, .momentum = 0.9, .nesterov = true}},
     {"sgd_weight_decay", {.kind = SOMA_SGD, .rate = 0.05, .momentum = 0.9, .weight_decay = 0.1}},
     {"adam", {.kind = SOMA_ADAM, .rate = 0.05}},
     {"adam_weight_decay",
      {.kind = SOMA_ADAM, .rate = 0.05, .beta1 = 0.8, .beta2 = 0.95, .weight_decay = 0.1}},
+    {"adam_amsgrad", {.kind = SOMA_ADAM, .rate = 0.1, .beta1 = 0.7, .beta2 = 0.6, .amsgrad = true}},
     {"adamw", {.kind = SOMA_ADAMW, .rate = 0.05, .weight_decay = 0.1}},
+    {"adamw", {.kind = SOMA_ADAM, .rate = 0.05, .weight_decay = 0.1, .decoupled = true}},
+    {"adamw_amsgrad",
+     {.kind = SOMA_ADAMW,
+      .rate = 0.1,
+      .beta1 = 0.7,
+      .beta2 = 0.6,
+      .weight_decay = 0.1,
+      .amsgrad = true}},
     {"rmsprop", {.kind = SOMA_RMSPROP, .rate = 0.02}},
     {"rmsprop_momentum", {.kind = SOMA_RMSPROP, .rate = 0.02, .alpha = 0.9, .momentum = 0.8}},
     {"rmsprop_weight_decay", {.kind = SOMA_RMSPROP, .rate = 0.02, .weight_decay = 0.1}},
+    {"rmsprop_centered", {.kind = SOMA_RMSPROP, .rate = 0.02, .alpha = 0.9, .centered = true}},
+    {"rmsprop_centered_momentum",
+     {.kind = SOMA_RMSPROP, .rate = 0.01, .alpha = 0.9, .centered = true, .momentum = 0.7}},
+    {"adagrad", {.kind = SOMA_ADAGRAD, .rate = 0.1}},
+    {"adagrad_decay",
+     {.kind = SOMA_ADAGRAD,
+      .rate = 0.2,
+      .rate_decay = 0.1,
+      .initial_sum = 0.5,
+      .weight_decay = 0.1}},
+    {"adadelta", {.kind = SOMA_ADADELTA}},
+    {"adadelta_rho", {.kind = SOMA_ADADELTA, .rate = 2, .alpha = 0.7, .weight_decay = 0.1}},
+    {"adamax", {.kind = SOMA_ADAMAX, .rate = 0.05}},
+    {"adamax_weight_decay",
+     {.kind = SOMA_ADAMAX, .rate = 0.05, .beta1 = 0.8, .beta2 = 0.7, .weight_decay = 0.1}},
+    {"nadam", {.kind = SOMA_NADAM, .rate = 0.05}},
+    {"nadam_decoupled",
+     {.kind = SOMA_NADAM,
+      .rate = 0.05,
+      .beta1 = 0.8,
+      .beta2 = 0.9,
+      .momentum_decay = 0.1,
+      .weight_decay = 0.1,
+      .decoupled = true}},
+    {"radam", {.kind = SOMA_RADAM, .rate = 0.05}},
+    {"radam_decoupled",
+     {.kind = SOMA_RADAM,
+      .rate = 0.05,
+      .beta1 = 0.8,
+      .beta2 = 0.95,
+      .weight_decay = 0.1,
+      .decoupled = true}},
+    {"rprop", {.kind = SOMA_RPROP, .rate = 0.03}},
+    {"rprop_steps",
+     {.kind = SOMA_RPROP,
+      .rate = 0.2,
+      .shrink = 0.4,
+      .grow = 1.5,
+      .step_min = 0.05,
+      .step_max = 0.3}},
+    {"asgd",
+     {.kind = SOMA_ASGD, .rate = 0.1, .average_from = 3, .lambda = 0.05, .weight_decay = 0.1}},
+    {"lion", {.kind = SOMA_LION, .rate = 0.02, .weight_decay = 0.1}},
+    {"lamb", {.kind = SOMA_LAMB, .rate = 0.05, .weight_decay = 0.1}},
+    {"lars", {.kind = SOMA_LARS, .rate = 2, .momentum = 0.9, .trust = 0.02, .weight_decay = 0.1}},
     {"sgd_clip", {.kind = SOMA_SGD, .rate = 0.1, .momentum = 0.9, .clip_norm = 0.5}},
+    {"sgd_clip_value", {.kind = SOMA_SGD, .rate = 0.1, .momentum = 0.9, .clip_value = 0.3}},
+    {"adam_max_norm", {.kind = SOMA_ADAM, .rate = 0.05, .max_norm = 0.8}},
+    {"sgd_l1", {.kind = SOMA_SGD, .rate = 0.05, .l1 = 0.1}},
+    {"adamw_groups",
+     {.kind = SOMA_ADAMW,
+      .rate = 0.05,
+      .weight_decay = 0.1,
+      .groups = &(const soma_optimizer_group){"b*", .rate_factor = 0.1, .weight_decay = -1},
+      .group_count = 1}},
+    {"adam_ema", {.kind = SOMA_ADAM, .rate = 0.05, .ema = 0.8}},
+    {"sgd_lookahead",
+     {.kind = SOMA_SGD, .rate = 0.1, .momentum = 0.8, .lookahead = 3, .lookahead_alpha = 0.4}},
 };
 static const char *const keys[] = {"w", "b"};
 
@@ -83,7 +150,8 @@ static soma_session *step_session(soma_context *context, soma_optimizer *optimiz
         params[i] = soma_variable(graph, keys[i], parameters[i]);
         grads[i] = soma_input(graph, i ? "g1" : "g0", SOMA_F32, *soma_tensor_shape(parameters[i]));
     }
-    soma_var hyper = soma_input(graph, "hyper", SOMA_F32, SOMA_SHAPE(4));
+    soma_var hyper =
+        soma_input(graph, "hyper", SOMA_F32, SOMA_SHAPE(soma_optimizer_hyper_count(optimizer)));
     soma_optimizer_apply(optimizer, params, grads, hyper, (soma_var){0}, &norm, updates, &used);
     assert_ok(soma_plan_create(&plan, context, &norm, 1, updates, used, &err), err);
     assert_ok(soma_session_create(&session, plan, &err), err);
@@ -92,17 +160,18 @@ static soma_session *step_session(soma_context *context, soma_optimizer *optimiz
     return session;
 }
 
-static void expect_step(const char *name, const char *key, const soma_tensor *parameter,
-                        int64_t step)
+/* `part`: "p" the parameter, "average" its average. */
+static void expect_step(const char *name, const char *part, const char *key,
+                        const soma_tensor *parameter, int64_t step)
 {
-    const soma_tensor *want = stored(name, "p", key);
+    const soma_tensor *want = stored(name, part, key);
     int64_t count = soma_tensor_count(parameter);
     for (int64_t i = 0; i < count; i++) {
         double got = soma_tensor_get(parameter, i),
                wanted = soma_tensor_get(want, step * count + i);
         if (!(fabs(got - wanted) <= 2e-6 * (1 + fabs(wanted))))
-            fail_msg("%s, step %d, %s[%d]: %.9g, PyTorch %.9g", name, (int)step + 1, key, (int)i,
-                     got, wanted);
+            fail_msg("%s, step %d, %s/%s[%d]: %.9g, PyTorch %.9g", name, (int)step + 1, part, key,
+                     (int)i, got, wanted);
     }
 }
 
@@ -117,9 +186,11 @@ static void agrees(soma_context *context, const char *name, const soma_optimizer
     assert_ok(soma_optimizer_create(&optimizer, options, keys, parameters, 2, &err), err);
     soma_session *session = step_session(context, optimizer, parameters);
     for (int64_t step = 0; step < STEPS; step++) {
-        float hyper[4];
+        float hyper[2 * SOMA_OPTIMIZER_HYPER];
         soma_optimizer_hyper(optimizer, step, STEPS, STEPS, hyper);
-        assert_ok(soma_session_set(session, "hyper", SOMA_F32, &SOMA_SHAPE(4), hyper, &err), err);
+        assert_ok(soma_session_set(session, "hyper", SOMA_F32,
+                                   &SOMA_SHAPE(soma_optimizer_hyper_count(optimizer)), hyper, &err),
+                  err);
         for (int i = 0; i < 2; i++) {
             soma_tensor *g = stored(name, "g", keys[i]);
             assert_ok(soma_session_set(
@@ -129,7 +200,9 @@ static void agrees(soma_context *context, const char *name, const soma_optimizer
         }
         assert_ok(soma_session_run(session, &err), err);
         for (int i = 0; i < 2; i++)
-            expect_step(name, keys[i], parameters[i], step);
+            expect_step(name, "p", keys[i], parameters[i], step);
+        for (int i = 0; i < 2 && soma_optimizer_average(optimizer, i); i++)
+            expect_step(name, "average", keys[i], soma_optimizer_average(optimizer, i), step);
         if (options->clip_norm > 0) {
             double norm = soma_tensor_get(soma_session_output(session, 0), 0);
             double want = soma_tensor_get(stored(name, "norm", ""), step);

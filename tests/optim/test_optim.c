@@ -62,6 +62,13 @@ static void names_state(void **state)
         {{.kind = SOMA_RMSPROP, .centered = true}, {"square_avg", "grad_avg"}},
         {{.kind = SOMA_RMSPROP, .momentum = 0.5, .centered = true},
          {"square_avg", "momentum_buffer", "grad_avg"}},
+        {{.kind = SOMA_ADAM, .amsgrad = true}, {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"}},
+        {{.kind = SOMA_ADAGRAD}, {"sum"}},
+        {{.kind = SOMA_ADADELTA}, {"square_avg", "acc_delta"}},
+        {{.kind = SOMA_RPROP}, {"prev", "step_size"}},
+        {{.kind = SOMA_ASGD}, {"ax"}},
+        {{.kind = SOMA_LION, .lookahead = 5, .ema = 0.9}, {"exp_avg", "slow", "ema"}},
+        {{.swa_epoch = 2}, {"swa"}},
     };
     soma_error err = {0};
     soma_tensor *parameters[2];
@@ -93,12 +100,13 @@ static void names_state(void **state)
 
 static void refuses_bad_options(void **state)
 {
+    static const soma_optimizer_group nameless, backwards = {"*", .rate = -1};
     static const struct {
         soma_optimizer_options options;
         const char *part;
     } cases[] = {
-        {{.kind = (soma_optimizer_kind)9}, "kind number 9"},
-        {{.schedule = (soma_schedule_kind)9}, "schedule number 9"},
+        {{.kind = (soma_optimizer_kind)99}, "kind number 99"},
+        {{.schedule = (soma_schedule_kind)99}, "schedule number 99"},
         {{.rate = -1}, "rate must be a number of at least 0, got -1"},
         {{.rate = HUGE_VAL}, "rate must be"},
         {{.rate = (double)NAN}, "rate must be"},
@@ -111,6 +119,22 @@ static void refuses_bad_options(void **state)
         {{.weight_decay = (double)NAN}, "weight_decay must be finite"},
         {{.clip_norm = -1}, "clip_norm must be"},
         {{.warmup_steps = -1}, "warmup_steps must be"},
+        {{.dampening = 1}, "dampening must be in [0, 1)"},
+        {{.momentum = 0.9, .nesterov = true, .dampening = 0.1}, "nesterov takes no dampening"},
+        {{.ema = 1}, "ema must be in [0, 1)"},
+        {{.ema = 0.9, .swa_epoch = 3}, "choose one"},
+        {{.kind = SOMA_ASGD, .ema = 0.9}, "choose one"},
+        {{.lookahead = -1}, "cannot be negative"},
+        {{.lookahead_alpha = 2}, "lookahead_alpha must be at most 1"},
+        {{.kind = SOMA_RPROP, .grow = 0.9}, "grow must be a number of at least 1"},
+        {{.kind = SOMA_RPROP, .step_min = 2, .step_max = 1}, "step_min 2 is above step_max 1"},
+        {{.schedule = SOMA_SCHEDULE_MULTISTEP}, "needs milestones"},
+        {{.schedule = SOMA_SCHEDULE_MULTISTEP, .milestones = {3, 2}}, "must be rising"},
+        {{.schedule = SOMA_SCHEDULE_CYCLIC, .warmup_steps = 2}, "takes no warmup_steps"},
+        {{.momentum_low = 0.9, .momentum_high = 0.5}, "momentum_low 0.9 is above"},
+        {{.group_count = 1}, "1 groups"},
+        {{.groups = &nameless, .group_count = 1}, "has no match"},
+        {{.groups = &backwards, .group_count = 1}, "group '*': rate and decay must be finite"},
         {{.schedule = SOMA_SCHEDULE_COSINE, .rate = 0.1, .min_rate = 0.2},
          "min_rate 0.2 is above the learning rate 0.1"},
     };
@@ -180,7 +204,7 @@ static void follows_schedules(void **state)
         double rate = soma_optimizer_rate(optimizer, cases[i].step, 10, 100);
         if (!(fabs(rate - cases[i].rate) < 1e-12))
             fail_msg("case %zu: rate %.15g", i, rate);
-        float hyper[4];
+        float hyper[SOMA_OPTIMIZER_HYPER];
         soma_optimizer_hyper(optimizer, cases[i].step, 10, 100, hyper);
         assert_true(fabs((double)hyper[0] - rate) < 1e-7);
         assert_true(isfinite(hyper[1]) && isfinite(hyper[2]));
@@ -226,7 +250,7 @@ static double take_step(problem *p, int64_t step, int guard)
     soma_tensor *hyper, *out[2];
     soma_var params[2], grads[2], norm;
     int used = 0;
-    float numbers[4];
+    float numbers[SOMA_OPTIMIZER_HYPER];
 
     assert_ok(soma_graph_create(&graph, &err), err);
     params[0] = soma_variable(graph, "w", p->w);
@@ -235,7 +259,8 @@ static double take_step(problem *p, int64_t step, int guard)
                              soma_square(soma_add_scalar(params[1], -1)));
     soma_gradients(loss, params, 2, grads);
     soma_optimizer_hyper(p->optimizer, step, 10, 100, numbers);
-    assert_ok(soma_tensor_from(&hyper, SOMA_F32, SOMA_SHAPE(4), numbers, &err), err);
+    assert_ok(soma_tensor_from(&hyper, SOMA_F32, SOMA_SHAPE(SOMA_OPTIMIZER_HYPER), numbers, &err),
+              err);
     soma_optimizer_apply(p->optimizer, params, grads, soma_variable(graph, "hyper", hyper),
                          guard < 0 ? (soma_var){0} : soma_scalar(graph, SOMA_BOOL, guard), &norm,
                          updates, &used);
@@ -263,6 +288,22 @@ static void descends(void **state)
         {.kind = SOMA_RMSPROP, .rate = 0.02, .momentum = 0.8},
         {.kind = SOMA_RMSPROP, .rate = 0.1, .schedule = SOMA_SCHEDULE_COSINE},
         {.kind = SOMA_SGD, .rate = 0.1, .clip_norm = 3, .warmup_steps = 5},
+        {.kind = SOMA_ADAGRAD, .rate = 1},
+        {.kind = SOMA_ADADELTA, .rate = 50},
+        {.kind = SOMA_ADAMAX, .rate = 0.3},
+        {.kind = SOMA_NADAM, .rate = 0.3},
+        {.kind = SOMA_RADAM, .rate = 0.5},
+        {.kind = SOMA_LION,
+         .rate = 0.1,
+         .beta2 = 0.9,
+         .weight_decay = -1,
+         .schedule = SOMA_SCHEDULE_COSINE},
+        {.kind = SOMA_LAMB, .rate = 0.05},
+        {.kind = SOMA_LARS, .rate = 0.3, .momentum = 0.5, .trust = 0.5},
+        {.kind = SOMA_RPROP, .rate = 0.1},
+        {.kind = SOMA_ASGD, .rate = 0.1},
+        {.kind = SOMA_SGD, .rate = 0.1, .lookahead = 5},
+        {.kind = SOMA_ADAM, .rate = 0.3, .schedule = SOMA_SCHEDULE_ONE_CYCLE},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -358,7 +399,7 @@ static void works_without_parameters(void **state)
     soma_optimizer *optimizer = optimizer_of((soma_optimizer_options){.clip_norm = 1}, NULL, 0);
     (void)state;
     assert_ok(soma_graph_create(&graph, &err), err);
-    soma_var hyper = soma_full(graph, SOMA_F32, SOMA_SHAPE(4), 0.1);
+    soma_var hyper = soma_full(graph, SOMA_F32, SOMA_SHAPE(SOMA_OPTIMIZER_HYPER), 0.1);
     soma_optimizer_apply(optimizer, NULL, NULL, hyper, (soma_var){0}, &norm, NULL, &used);
     assert_int_equal(used, 0);
     assert_ok(soma_eval(&norm_value, context, norm, &err), err);
@@ -370,9 +411,120 @@ static void works_without_parameters(void **state)
     hyper = soma_full(graph, SOMA_F32, SOMA_SHAPE(3), 0.1);
     soma_optimizer_apply(optimizer, NULL, NULL, hyper, (soma_var){0}, &norm, NULL, &used);
     assert_int_equal(soma_graph_status(graph, &err), SOMA_INVALID);
-    assert_non_null(strstr(err.message, "hyper must be f32 [4]"));
+    assert_non_null(strstr(err.message, "hyper must be f32 [8]"));
     soma_graph_destroy(graph);
     soma_optimizer_destroy(optimizer);
+}
+
+/* Names and patterns; the first group that fits counts. */
+static void finds_groups(void **state)
+{
+    static const struct {
+        const char *pattern, *text;
+        bool fits;
+    } cases[] = {
+        {"", "", true},
+        {"", "a", false},
+        {"*", "", true},
+        {"*", "conv1.bias", true},
+        {"*.bias", "conv1.bias", true},
+        {"*.bias", "conv1.bias2", false},
+        {"conv?.*", "conv1.weight", true},
+        {"conv?.*", "conv12.weight", false},
+        {"a*b*c", "axxbyyc", true},
+        {"a*b*c", "axxbyy", false},
+        {"*ab", "aab", true},
+        {"a", "A", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (soma__glob(cases[i].pattern, cases[i].text) != cases[i].fits)
+            fail_msg("'%s' against '%s'", cases[i].pattern, cases[i].text);
+    const soma_optimizer_group groups[] = {{"b", .rate = 0.2}, {"*", .rate_factor = 2}};
+    soma_optimizer_options options = {.rate = 0.5, .groups = groups, .group_count = 2};
+    problem p = begin(options);
+    float hyper[3 * SOMA_OPTIMIZER_HYPER];
+    assert_int_equal(soma_optimizer_hyper_count(p.optimizer), 3 * SOMA_OPTIMIZER_HYPER);
+    soma_optimizer_set_factor(p.optimizer, 0.5);
+    soma_optimizer_set_factor(p.optimizer, -1);
+    soma_optimizer_set_factor(p.optimizer, (double)NAN);
+    soma_optimizer_hyper(p.optimizer, 0, 10, 100, hyper);
+    assert_true(fabs((double)hyper[0] - 0.25) < 1e-7);
+    assert_true(fabs((double)hyper[SOMA_OPTIMIZER_HYPER] - 0.1) < 1e-7);
+    assert_true(fabs((double)hyper[2 * SOMA_OPTIMIZER_HYPER] - 0.5) < 1e-7);
+    end(&p);
+    /* A pattern that nothing fits is a mistake. */
+    const soma_optimizer_group none = {"conv*", .rate = 0.2};
+    soma_error err = {0};
+    soma_tensor *w;
+    soma_optimizer *optimizer;
+    options.groups = &none;
+    options.group_count = 1;
+    assert_ok(soma_tensor_create(&w, SOMA_F32, SOMA_SHAPE(2), &err), err);
+    assert_int_equal(
+        soma_optimizer_create(&optimizer, &options, (const char *const[]){"w"}, &w, 1, &err),
+        SOMA_INVALID);
+    assert_non_null(strstr(err.message, "group 'conv*' matches no trained parameter"));
+    soma_tensor_release(w);
+}
+
+static void spares_biases(void **state)
+{
+    /* As in decays_weights, but the scalar b gets neither L2 nor l1. */
+    problem p = begin((soma_optimizer_options){
+        .rate = 0.5, .weight_decay = 0.1, .l1 = 0.2, .decay_weights_only = true});
+    (void)state;
+    soma_tensor_set(p.b, 0, 3);
+    take_step(&p, 0, -1);
+    assert_true(fabs(soma_tensor_get(p.w, 5) - (1 - 0.05 * 2 - 0.1)) < 1e-6);
+    assert_true(fabs(soma_tensor_get(p.b, 0) - 1) < 1e-6);
+    end(&p);
+}
+
+static void takes_signs(void **state)
+{
+    problem p = begin((soma_optimizer_options){.rate = 0.25, .sign = true});
+    (void)state;
+    take_step(&p, 0, -1);
+    assert_true(fabs(soma_tensor_get(p.w, 0) + 2.75) < 1e-6);
+    assert_true(fabs(soma_tensor_get(p.w, 4) - 1) < 1e-6); /* no gradient, no step */
+    assert_true(fabs(soma_tensor_get(p.w, 5) - 1.75) < 1e-6);
+    end(&p);
+}
+
+/* The mean of the weights at the ends of epochs 2, 3, 4 (ten steps each), and only those. */
+static void averages_epochs(void **state)
+{
+    problem p = begin((soma_optimizer_options){.rate = 0.02, .swa_epoch = 2, .swa_rate = 0.03});
+    double sum = 0;
+    (void)state;
+    assert_null(soma_optimizer_average(p.optimizer, 2));
+    for (int64_t step = 0; step < 40; step++) {
+        double rate = soma_optimizer_rate(p.optimizer, step, 10, 100);
+        assert_true(fabs(rate - (step < 10 ? 0.02 : 0.03)) < 1e-12);
+        take_step(&p, step, -1);
+        if (step % 10 != 9 || step < 10)
+            continue;
+        sum += soma_tensor_get(p.w, 0);
+        double mean = sum / (double)(step / 10);
+        assert_true(fabs(soma_tensor_get(soma_optimizer_average(p.optimizer, 0), 0) - mean) < 1e-5);
+    }
+    end(&p);
+}
+
+/* The decay of step t is at most (1 + t) / (10 + t). */
+static void warms_averages_up(void **state)
+{
+    problem p = begin((soma_optimizer_options){.rate = 0.1, .ema = 0.5, .ema_warmup = true});
+    double mean = 0;
+    (void)state;
+    for (int64_t step = 0; step < 20; step++) {
+        take_step(&p, step, -1);
+        double t = (double)step, decay = step ? fmin(0.5, (1 + t) / (10 + t)) : 0;
+        mean = decay * mean + (1 - decay) * soma_tensor_get(p.w, 0);
+        assert_true(fabs(soma_tensor_get(soma_optimizer_average(p.optimizer, 0), 0) - mean) < 1e-5);
+    }
+    end(&p);
 }
 
 static void names_its_kinds(void **state)
@@ -381,9 +533,9 @@ static void names_its_kinds(void **state)
     for (int i = 0; soma__optimizer_names[i]; i++)
         assert_string_equal(soma__optim_kind_of((soma_optimizer_kind)i)->name,
                             soma__optimizer_names[i]);
-    assert_null(soma__optim_kind_of((soma_optimizer_kind)4));
+    assert_null(soma__optim_kind_of((soma_optimizer_kind)99));
     for (int i = 0; i < soma__optimizer_field_count; i++)
-        assert_true(soma__optimizer_fields[i].offset < sizeof(soma_optimizer_options));
+        assert_true(soma__optimizer_fields[i].offset < sizeof(soma__optimizer_section));
 }
 
 int main(void)
@@ -399,6 +551,11 @@ int main(void)
         cmocka_unit_test(is_held_by_the_guard),
         cmocka_unit_test(lets_bad_numbers_be_seen),
         cmocka_unit_test(works_without_parameters),
+        cmocka_unit_test(finds_groups),
+        cmocka_unit_test(spares_biases),
+        cmocka_unit_test(takes_signs),
+        cmocka_unit_test(averages_epochs),
+        cmocka_unit_test(warms_averages_up),
         cmocka_unit_test(names_its_kinds),
     };
     return cmocka_run_group_tests_name("optim", tests, open_context, close_context);
