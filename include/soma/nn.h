@@ -29,19 +29,51 @@ typedef enum soma_activation {
     SOMA_RELU6, /* min(max(x, 0), 6) */
 } soma_activation;
 
-/* Fan-in/fan-out scaled schemes: Glorot & Bengio 2010 (xavier), He et al. 2015 (he). */
 typedef enum soma_init {
     SOMA_INIT_DEFAULT, /* he_uniform before relu-like activations, else xavier_uniform; biases zeros
                         */
-    SOMA_INIT_XAVIER_UNIFORM,
+    SOMA_INIT_XAVIER_UNIFORM, /* Glorot & Bengio 2010: variance gain² / mean of the fans */
     SOMA_INIT_XAVIER_NORMAL,
-    SOMA_INIT_HE_UNIFORM,
+    SOMA_INIT_HE_UNIFORM, /* He et al. 2015: gain² / fan_in, gain √2 */
     SOMA_INIT_HE_NORMAL,
-    SOMA_INIT_NORMAL,  /* mean 0, standard deviation 0.05 */
+    SOMA_INIT_NORMAL,  /* mean 0, deviation 0.05 */
     SOMA_INIT_UNIFORM, /* [-0.05, 0.05) */
     SOMA_INIT_ZEROS,
     SOMA_INIT_ONES,
+    SOMA_INIT_LECUN_UNIFORM, /* LeCun et al. 1998: gain² / fan_in */
+    SOMA_INIT_LECUN_NORMAL,
+    SOMA_INIT_TRUNCATED_NORMAL, /* mean 0, deviation 0.05, cut at two deviations */
+    SOMA_INIT_ORTHOGONAL,       /* Saxe et al. 2014: orthonormal rows or columns, times gain */
+    SOMA_INIT_CONSTANT,         /* value */
+    SOMA_INIT_IDENTITY,         /* of matrices, times gain */
+    SOMA_INIT_DIRAC,            /* convolutions that pass their input channels on, times gain */
+    SOMA_INIT_VARIANCE_SCALING, /* scale / fan, from the given distribution */
 } soma_init;
+typedef enum soma_fan { SOMA_FAN_DEFAULT, SOMA_FAN_IN, SOMA_FAN_OUT, SOMA_FAN_AVERAGE } soma_fan;
+typedef enum soma_distribution {
+    SOMA_DISTRIBUTION_TRUNCATED_NORMAL, /* cut at two deviations; its variance is as asked for */
+    SOMA_DISTRIBUTION_NORMAL,
+    SOMA_DISTRIBUTION_UNIFORM,
+} soma_distribution;
+
+/* Initial values. Each draw depends on (seed, parameter's name, element) only. Zero fields mean the
+ * scheme's defaults: `.init = {.kind = SOMA_INIT_ORTHOGONAL, .gain = 1.4}`. Fans: of dense layers
+ * inputs and units, of convolutions these times the window. */
+typedef struct soma_init_options {
+    soma_init kind;
+    double gain;                    /* xavier, he, lecun, orthogonal, identity, dirac */
+    soma_activation gain_of;        /* in the place of gain: soma_init_gain of this function */
+    soma_fan fan;                   /* he, lecun: in; xavier: average; variance_scaling: in */
+    double mean, deviation;         /* normal, truncated_normal */
+    double low, high;               /* uniform: range; truncated_normal: cuts */
+    double value;                   /* constant */
+    double scale;                   /* variance_scaling; 0: 1 */
+    soma_distribution distribution; /* variance_scaling */
+} soma_init_options;
+
+/* The gain that keeps the variance through an activation, as torch.nn.init.calculate_gain has it:
+ * √2 for relu and its like, 5/3 for tanh, √(2/(1+0.01²)) for leaky_relu, else 1. */
+SOMA_API double soma_init_gain(soma_activation activation);
 
 /* A description. Builders never return NULL: a fault (say, no memory) is kept and reported when the
  * model is created. Whoever takes a layer (a block, a model) owns it; soma_layer_destroy frees one
@@ -52,7 +84,7 @@ SOMA_API void soma_layer_destroy(soma_layer *layer);
 typedef struct soma_dense_options {
     int64_t units; /* required */
     soma_activation activation;
-    soma_init init;
+    soma_init_options init, bias_init; /* default, zeros */
     bool no_bias;
     bool frozen; /* its parameters are not trained */
     const char *name;
@@ -71,7 +103,7 @@ typedef struct soma_conv2d_options {
     soma_padding padding;
     int64_t groups;
     soma_activation activation;
-    soma_init init;
+    soma_init_options init, bias_init; /* default, zeros */
     bool no_bias, frozen;
     const char *name;
 } soma_conv2d_options;
@@ -174,6 +206,10 @@ SOMA_API int soma_model_parameter_count(const soma_model *model);
 /* NULL when out of range or unknown. */
 SOMA_API const soma_parameter *soma_model_parameter(const soma_model *model, int index);
 SOMA_API const soma_parameter *soma_model_find(const soma_model *model, const char *name);
+/* True for weights of at least two units (first dimension) whose elements are all equal: such units
+ * get equal gradients and stay equal, so the layer is worth one of them. A training warns of them.
+ */
+SOMA_API bool soma_parameter_is_constant(const soma_parameter *parameter);
 /* Number of trainable scalars, and of all parameters that are not buffers. */
 SOMA_API int64_t soma_model_size(const soma_model *model, bool trainable_only);
 /* Freezes (or thaws) the parameters whose name begins with `prefix`; returns how many. */

@@ -208,6 +208,42 @@ static soma_status read_floats(const place *at, const soma__field *field, double
     return SOMA_OK;
 }
 
+/* A name, or one name with what belongs to it. */
+static soma_status read_choice(const place *at, const soma__field *field, void *target)
+{
+    const soma__value *value = at->value;
+    char where[256];
+    if (value->kind != SOMA__MAP)
+        return read_enum(at, &field->parts[0], (int *)target);
+    if (value->count != 1)
+        return expected(at, "a name, or one name with options");
+
+    /* The name stands as a key: it is read as if it were a value. */
+    int choice;
+    soma__value name = {.kind = SOMA__STRING, .line = value->first->line};
+    name.text = value->first->key;
+    place inner = *at;
+    inner.value = &name;
+    SOMA__TRY(read_enum(&inner, &field->parts[0], &choice));
+    *(int *)target = choice;
+
+    snprintf(where, sizeof where, "%.120s%s%.40s.%.60s", at->where, *at->where ? "." : "", at->key,
+             name.text);
+    soma__value pair = *value->first, map = {.kind = SOMA__MAP, .line = pair.line, .count = 1};
+    const soma__value *options = value->first;
+    if (options->kind != SOMA__MAP && options->kind != SOMA__NULL) {
+        if (!field->shorts || !field->shorts[choice])
+            return wrong(at, "'%s' takes no short form; write {%s: {key: value}}", name.text,
+                         name.text);
+        pair.key = field->shorts[choice];
+        pair.next = NULL;
+        map.first = map.last = &pair;
+        options = &map;
+    }
+    return soma__fields_read(field->parts + 1, (size_t)field->part_count - 1, target, at->tree,
+                             options, where, at->err);
+}
+
 static soma_status read_field(const place *at, const soma__field *field, void *target)
 {
     switch (field->kind) {
@@ -232,6 +268,8 @@ static soma_status read_field(const place *at, const soma__field *field, void *t
     case SOMA__FIELD_VALUE:
         *(const soma__value **)target = at->value;
         return SOMA_OK;
+    case SOMA__FIELD_CHOICE:
+        return read_choice(at, field, target);
     }
     return soma__fail(at->err, SOMA_INTERNAL, "field '%s' has the unknown kind %d", field->key,
                       (int)field->kind);

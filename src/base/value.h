@@ -64,6 +64,9 @@ typedef enum soma__field_kind {
     SOMA__FIELD_INTS,   /* int64_t[count]; one number fills all */
     SOMA__FIELD_FLOATS, /* double[count]; one number fills all */
     SOMA__FIELD_VALUE,  /* const soma__value *: nested, read by its owner */
+    SOMA__FIELD_CHOICE, /* a struct that begins with an enum; `parts` are its fields, the enum's
+                           first, and offsets count from the struct. Written `name`,
+                           `{name: {key: value}}`, or `{name: value}` where `shorts` has a key */
 } soma__field_kind;
 
 typedef struct soma__field {
@@ -74,7 +77,10 @@ typedef struct soma__field {
     const char *const *choices; /* SOMA__FIELD_ENUM: NULL-terminated, index is the value */
     double min, max;            /* both 0: any */
     bool required;
-    const char *doc; /* one line, for `soma ops`, help and docs */
+    const char *doc;                 /* one line, for `soma ops`, help and docs */
+    const struct soma__field *parts; /* SOMA__FIELD_CHOICE */
+    int part_count;
+    const char *const *shorts; /* SOMA__FIELD_CHOICE: for each choice a key or NULL */
 } soma__field;
 
 /* Fills `target` from map `value`: unknown keys ("did you mean"), wrong types, ranges and missing

@@ -166,6 +166,8 @@ static const char *field_kind_text(const soma__field *field)
         return "numbers";
     case SOMA__FIELD_VALUE:
         return "nested";
+    case SOMA__FIELD_CHOICE:
+        return "one of";
     }
     return "";
 }
@@ -176,8 +178,13 @@ static void print_fields(const soma__field *fields, int count, const char *prima
         const soma__field *f = &fields[i];
         bool is_primary = primary && strcmp(primary, f->key) == 0;
         printf("%s%-10s %s", i ? "  " : "keys\n  ", f->key, field_kind_text(f));
-        for (int k = 0; f->kind == SOMA__FIELD_ENUM && f->choices[k]; k++)
-            printf("%s%s", k ? ", " : " ", f->choices[k]);
+        const soma__field *names = f->kind == SOMA__FIELD_CHOICE ? &f->parts[0] : f;
+        for (int k = 0; names->kind == SOMA__FIELD_ENUM && names->choices[k]; k++)
+            printf("%s%s", k ? ", " : " ", names->choices[k]);
+        if (f->kind == SOMA__FIELD_CHOICE)
+            printf("; with");
+        for (int k = 1; f->kind == SOMA__FIELD_CHOICE && k < f->part_count; k++)
+            printf("%s %s", k > 1 ? "," : "", f->parts[k].key);
         printf("; %s%s%s\n", f->doc ? f->doc : "", f->required ? "; required" : "",
                is_primary ? "; also the short form" : "");
     }

@@ -251,6 +251,7 @@ static soma__value *field_value(soma__tree *tree, const soma_transform *t, const
     case SOMA__FIELD_VALUE: /* mean, std */
         return numbers_value(tree, strcmp(field->key, "mean") == 0 ? t->mean : t->std, t->channels);
     case SOMA__FIELD_STRING:
+    case SOMA__FIELD_CHOICE:
         break;
     }
     return NULL;
@@ -270,6 +271,7 @@ static size_t field_size(const soma__field *field)
     case SOMA__FIELD_FLOATS:
         return (size_t)field->count * 8;
     case SOMA__FIELD_STRING:
+    case SOMA__FIELD_CHOICE:
     case SOMA__FIELD_VALUE:
         break;
     }

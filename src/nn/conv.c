@@ -63,11 +63,8 @@ static const soma__field fields[] = {
      .offset = offsetof(options, activation),
      .choices = soma__activation_names,
      .doc = "function applied to the result"},
-    {.key = "init",
-     .kind = SOMA__FIELD_ENUM,
-     .offset = offsetof(options, init),
-     .choices = soma__init_names,
-     .doc = "initial weights"},
+    SOMA__FIELD_INIT(options, init, "initial weights"),
+    SOMA__FIELD_INIT(options, bias_init, "initial bias [zeros]"),
     {.key = "no_bias",
      .kind = SOMA__FIELD_BOOL,
      .offset = offsetof(options, no_bias),
@@ -110,9 +107,10 @@ static soma_var build(soma__layer_build *b, const soma_layer *layer, soma_var x)
         soma__layer_param(b, layer,
                           &(soma__param){.name = "weight",
                                          .shape = SOMA_SHAPE(o->filters, kh, kw, group_channels),
-                                         .init = o->init,
+                                         .how = &o->init,
                                          .fan_in = window * (double)group_channels,
                                          .fan_out = window * (double)o->filters,
+                                         .groups = groups,
                                          .frozen = o->frozen});
     soma_var y =
         soma_conv2d_opt(x, weight,
@@ -126,6 +124,7 @@ static soma_var build(soma__layer_build *b, const soma_layer *layer, soma_var x)
                                           &(soma__param){.name = "bias",
                                                          .shape = SOMA_SHAPE(o->filters),
                                                          .init = SOMA_INIT_ZEROS,
+                                                         .how = &o->bias_init,
                                                          .frozen = o->frozen}));
     return soma__activate(o->activation, y);
 }

@@ -19,11 +19,8 @@ static const soma__field fields[] = {
      .offset = offsetof(options, activation),
      .choices = soma__activation_names,
      .doc = "function applied to the result"},
-    {.key = "init",
-     .kind = SOMA__FIELD_ENUM,
-     .offset = offsetof(options, init),
-     .choices = soma__init_names,
-     .doc = "initial weights"},
+    SOMA__FIELD_INIT(options, init, "initial weights"),
+    SOMA__FIELD_INIT(options, bias_init, "initial bias [zeros]"),
     {.key = "no_bias",
      .kind = SOMA__FIELD_BOOL,
      .offset = offsetof(options, no_bias),
@@ -50,7 +47,7 @@ static soma_var build(soma__layer_build *b, const soma_layer *layer, soma_var x)
     weight = soma__layer_param(b, layer,
                                &(soma__param){.name = "weight",
                                               .shape = SOMA_SHAPE(o->units, inputs),
-                                              .init = o->init,
+                                              .how = &o->init,
                                               .fan_in = (double)inputs,
                                               .fan_out = (double)o->units,
                                               .frozen = o->frozen});
@@ -59,6 +56,7 @@ static soma_var build(soma__layer_build *b, const soma_layer *layer, soma_var x)
                                  &(soma__param){.name = "bias",
                                                 .shape = SOMA_SHAPE(o->units),
                                                 .init = SOMA_INIT_ZEROS,
+                                                .how = &o->bias_init,
                                                 .frozen = o->frozen});
     return soma__activate(o->activation, soma_linear(x, weight, bias));
 }

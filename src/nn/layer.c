@@ -362,63 +362,68 @@ static bool in_range(const soma__field *field, double value, char *message, size
     return false;
 }
 
+/* The rule of one field for what lies at `at`. */
+static bool field_ok(const soma__field *field, const char *at, char *message, size_t size)
+{
+    int64_t integer = 0;
+    double number = 0;
+    int choice, choices = 0;
+    const char *text;
+
+    switch (field->kind) {
+    case SOMA__FIELD_INT:
+        memcpy(&integer, at, sizeof integer);
+        /* Zero asks for the default. */
+        return (!integer && !field->required) || in_range(field, (double)integer, message, size);
+    case SOMA__FIELD_INTS:
+        for (int k = 0; k < field->count; k++) {
+            memcpy(&integer, at + (size_t)k * sizeof integer, sizeof integer);
+            if ((integer || (field->required && k == 0)) &&
+                !in_range(field, (double)integer, message, size))
+                return false;
+        }
+        return true;
+    case SOMA__FIELD_FLOATS:
+        for (int k = 0; k < field->count; k++) {
+            memcpy(&number, at + (size_t)k * sizeof number, sizeof number);
+            if ((fpclassify(number) != FP_ZERO || (field->required && k == 0)) &&
+                !in_range(field, number, message, size))
+                return false;
+        }
+        return true;
+    case SOMA__FIELD_FLOAT:
+        memcpy(&number, at, sizeof number);
+        return (fpclassify(number) == FP_ZERO && !field->required) ||
+               in_range(field, number, message, size);
+    case SOMA__FIELD_ENUM:
+        memcpy(&choice, at, sizeof choice);
+        while (field->choices[choices])
+            choices++;
+        if (choice >= 0 && choice < choices)
+            return true;
+        snprintf(message, size, "%s has no choice number %d", field->key, choice);
+        return false;
+    case SOMA__FIELD_STRING:
+        memcpy(&text, at, sizeof text);
+        return !text || strcmp(field->key, "name") != 0 || name_ok(text, message, size);
+    case SOMA__FIELD_CHOICE:
+        for (int k = 0; k < field->part_count; k++)
+            if (!field_ok(&field->parts[k], at + field->parts[k].offset, message, size))
+                return false;
+        return true;
+    case SOMA__FIELD_BOOL:
+    case SOMA__FIELD_VALUE:
+        break;
+    }
+    return true;
+}
+
 bool soma__layer_options_ok(const soma_layer *layer, char *message, size_t size)
 {
     for (int i = 0; i < layer->type->field_count; i++) {
         const soma__field *field = &layer->type->fields[i];
-        const char *at = (const char *)layer->options + field->offset;
-        int64_t integer = 0;
-        double number = 0;
-        int choice, choices = 0;
-        const char *text;
-
-        switch (field->kind) {
-        case SOMA__FIELD_INT:
-            memcpy(&integer, at, sizeof integer);
-            /* Zero asks for the default. */
-            if ((integer || field->required) && !in_range(field, (double)integer, message, size))
-                return false;
-            break;
-        case SOMA__FIELD_INTS:
-            for (int k = 0; k < field->count; k++) {
-                memcpy(&integer, at + (size_t)k * sizeof integer, sizeof integer);
-                if ((integer || (field->required && k == 0)) &&
-                    !in_range(field, (double)integer, message, size))
-                    return false;
-            }
-            break;
-        case SOMA__FIELD_FLOATS:
-            for (int k = 0; k < field->count; k++) {
-                memcpy(&number, at + (size_t)k * sizeof number, sizeof number);
-                if ((fpclassify(number) != FP_ZERO || (field->required && k == 0)) &&
-                    !in_range(field, number, message, size))
-                    return false;
-            }
-            break;
-        case SOMA__FIELD_FLOAT:
-            memcpy(&number, at, sizeof number);
-            if ((fpclassify(number) != FP_ZERO || field->required) &&
-                !in_range(field, number, message, size))
-                return false;
-            break;
-        case SOMA__FIELD_ENUM:
-            memcpy(&choice, at, sizeof choice);
-            while (field->choices[choices])
-                choices++;
-            if (choice < 0 || choice >= choices) {
-                snprintf(message, size, "%s has no choice number %d", field->key, choice);
-                return false;
-            }
-            break;
-        case SOMA__FIELD_STRING:
-            memcpy(&text, at, sizeof text);
-            if (text && strcmp(field->key, "name") == 0 && !name_ok(text, message, size))
-                return false;
-            break;
-        case SOMA__FIELD_BOOL:
-        case SOMA__FIELD_VALUE:
-            break;
-        }
+        if (!field_ok(field, (const char *)layer->options + field->offset, message, size))
+            return false;
     }
     return true;
 }
@@ -567,13 +572,14 @@ static soma_status make_tensor(soma_tensor **out, soma__layer_build *b, const ch
     char want[SOMA_SHAPE_TEXT_SIZE], got[SOMA_SHAPE_TEXT_SIZE];
 
     if (!b->archive) {
-        soma_init init = param->init;
+        soma_init_options init = {.kind = param->init};
+        if (param->how && param->how->kind != SOMA_INIT_DEFAULT)
+            init = *param->how;
+        else if (init.kind == SOMA_INIT_DEFAULT)
+            init.kind = soma__activation_relu_like(b->next) ? SOMA_INIT_HE_UNIFORM
+                                                            : SOMA_INIT_XAVIER_UNIFORM;
         SOMA__TRY(soma_tensor_create(out, SOMA_F32, param->shape, err));
-        if (init == SOMA_INIT_DEFAULT)
-            init = soma__activation_relu_like(b->next) ? SOMA_INIT_HE_UNIFORM
-                                                       : SOMA_INIT_XAVIER_UNIFORM;
-        soma__init_fill(*out, init, param->fan_in, param->fan_out, b->model->options.seed, full);
-        return SOMA_OK;
+        return soma__init_fill(*out, &init, param, b->model->options.seed, full, err);
     }
 
     soma_tensor *tensor = soma__archive_find(b->archive, full);

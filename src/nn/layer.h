@@ -130,6 +130,16 @@ soma_layer *soma__layer_list_concat(soma__layer_list *list);
 /* Names of the activations, NULL-terminated; index is the soma_activation. */
 extern const char *const soma__activation_names[];
 extern const char *const soma__init_names[];
+/* Parts of a field of kind SOMA__FIELD_CHOICE over soma_init_options. */
+extern const soma__field soma__init_parts[];
+extern const char *const soma__init_shorts[];
+#define SOMA__INIT_PARTS 11
+#define SOMA__FIELD_INIT(struct_, member_, doc_)                                                   \
+    {                                                                                              \
+        .key = #member_, .kind = SOMA__FIELD_CHOICE, .offset = offsetof(struct_, member_),         \
+        .parts = soma__init_parts, .part_count = SOMA__INIT_PARTS, .shorts = soma__init_shorts,    \
+        .doc = doc_                                                                                \
+    }
 extern const char *const soma__padding_names[];
 soma_var soma__activate(soma_activation activation, soma_var x);
 /* Zero on one side and nearly the identity on the other, which halves the variance (He et al.). */
@@ -172,8 +182,10 @@ soma_var soma__layer_fail(soma__layer_build *b, const soma_layer *layer, soma_st
 typedef struct soma__param {
     const char *name; /* "weight" */
     soma_shape shape;
-    soma_init init;         /* SOMA_INIT_DEFAULT: by `b->next` */
-    double fan_in, fan_out; /* for the scaled schemes */
+    soma_init init;               /* SOMA_INIT_DEFAULT: by `b->next` */
+    const soma_init_options *how; /* the user's wish; NULL or of kind default: as `init` says */
+    double fan_in, fan_out;       /* for the scaled schemes */
+    int64_t groups;               /* of a convolution, for dirac; 0: 1 */
     bool frozen, buffer;
     bool *trainable; /* unless NULL receives whether it is trained */
 } soma__param;
@@ -185,8 +197,10 @@ void soma__layer_update(soma__layer_build *b, const soma_layer *layer, soma_var 
 /* A number for this layer's random draws, from its path. */
 uint32_t soma__layer_stream(const soma__layer_build *b);
 
-/* Fills an f32 tensor; the draws depend on (seed, name) only. */
-void soma__init_fill(soma_tensor *tensor, soma_init init, double fan_in, double fan_out,
-                     uint64_t seed, const char *name);
+/* Fills an f32 tensor; the draws depend on (seed, name) only. Errors: SOMA_INVALID, SOMA_SHAPE
+ * where the scheme does not suit the shape, SOMA_MEMORY. */
+soma_status soma__init_fill(soma_tensor *tensor, const soma_init_options *init,
+                            const soma__param *param, uint64_t seed, const char *name,
+                            soma_error *err);
 
 #endif

@@ -310,6 +310,11 @@ static bool is_set(const soma__field *field, const char *at)
     case SOMA__FIELD_FLOATS:
         size = (size_t)field->count * sizeof(double);
         break;
+    case SOMA__FIELD_CHOICE:
+        for (int i = 0; i < field->part_count; i++)
+            if (is_set(&field->parts[i], at + field->parts[i].offset))
+                return true;
+        return false;
     case SOMA__FIELD_VALUE:
         return true;
     }
@@ -330,10 +335,32 @@ static soma__value *write_floats(soma__tree *tree, const soma__field *field, con
     return list;
 }
 
-static soma__value *write_field(soma__tree *tree, const soma_layer *layer, const soma__field *field,
-                                int slot)
+static soma__value *write_plain(soma__tree *tree, const soma__field *field, const char *at);
+
+/* `name`, or `{name: {key: value}}`. */
+static soma__value *write_choice(soma__tree *tree, const soma__field *field, const char *at)
 {
-    const char *at = (const char *)layer->options + field->offset;
+    soma__value *name = write_plain(tree, &field->parts[0], at + field->parts[0].offset);
+    soma__value *map = soma__value_new(tree, SOMA__MAP),
+                *options = soma__value_new(tree, SOMA__MAP);
+    if (!name || !map || !options)
+        return NULL;
+    for (int i = 1; i < field->part_count; i++) {
+        const soma__field *part = &field->parts[i];
+        if (!is_set(part, at + part->offset))
+            continue;
+        soma__value *item = write_plain(tree, part, at + part->offset);
+        if (!item || !soma__value_set(tree, options, part->key, item))
+            return NULL;
+    }
+    if (options->count == 0)
+        return name;
+    return soma__value_set(tree, map, name->text, options) ? map : NULL;
+}
+
+/* An option that is no layer. */
+static soma__value *write_plain(soma__tree *tree, const soma__field *field, const char *at)
+{
     int64_t integer;
     double number;
     bool boolean;
@@ -356,18 +383,28 @@ static soma__value *write_field(soma__tree *tree, const soma_layer *layer, const
     case SOMA__FIELD_ENUM:
         memcpy(&choice, at, sizeof choice);
         return soma__value_string(tree, field->choices[choice]);
-    case SOMA__FIELD_INTS:
-        return write_ints(tree, field, at);
     case SOMA__FIELD_FLOATS:
         return write_floats(tree, field, at);
+    case SOMA__FIELD_INTS:
+        return write_ints(tree, field, at);
+    case SOMA__FIELD_CHOICE:
+        return write_choice(tree, field, at);
     case SOMA__FIELD_VALUE:
-        if (layer->type->write)
-            return layer->type->write(layer, tree);
-        if (layer->type->children == SOMA__CHILDREN_LIST)
-            return write_list(tree, layer);
-        return soma__layer_to_value(tree, layer->children[slot]);
+        break;
     }
     return NULL;
+}
+
+static soma__value *write_field(soma__tree *tree, const soma_layer *layer, const soma__field *field,
+                                int slot)
+{
+    if (field->kind != SOMA__FIELD_VALUE)
+        return write_plain(tree, field, (const char *)layer->options + field->offset);
+    if (layer->type->write)
+        return layer->type->write(layer, tree);
+    if (layer->type->children == SOMA__CHILDREN_LIST)
+        return write_list(tree, layer);
+    return soma__layer_to_value(tree, layer->children[slot]);
 }
 
 soma__value *soma__layer_to_value(soma__tree *tree, const soma_layer *layer)

@@ -207,6 +207,22 @@ static void look_at_first_loss(soma__run *run, double loss)
     tell(run, SOMA_EVENT_WARNING, message);
 }
 
+/* Equal weights give equal gradients: units that begin alike stay alike. */
+static void look_at_weights(soma__run *run)
+{
+    char message[SOMA_ERROR_MESSAGE_SIZE];
+    for (int i = 0; i < soma_model_parameter_count(run->model); i++) {
+        const soma_parameter *parameter = soma_model_parameter(run->model, i);
+        if (!parameter->trainable || !soma_parameter_is_constant(parameter))
+            continue;
+        snprintf(message, sizeof message,
+                 "all weights of '%s' are %g: its units get equal gradients and stay equal; give "
+                 "the layer an `init` that draws, such as he_uniform",
+                 parameter->name, soma_tensor_get(parameter->tensor, 0));
+        tell(run, SOMA_EVENT_WARNING, message);
+    }
+}
+
 /* --- the best -----------------------------------------------------------------------------------
  */
 
@@ -346,6 +362,8 @@ static soma_status loop(soma__run *run, soma_error *err)
     run->epoch_start = soma__seconds();
     if (!tell(run, SOMA_EVENT_START, NULL))
         return stop_here(run, err);
+    if (run->progress.epoch == 0)
+        look_at_weights(run);
     while (run->progress.epoch < run->options.epochs && !run->progress.finished)
         SOMA__TRY(one_epoch(run, err));
     return SOMA_OK;

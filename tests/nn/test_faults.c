@@ -21,7 +21,7 @@ static soma_layer *layers(void)
         soma_layer_concat_list((soma_layer *const[]){
             soma_layer_max_pool2d(2), soma_layer_named(soma_layer_avg_pool2d(2), "mean"), NULL}),
         soma_layer_flatten(), soma_layer_reshape(SOMA_SHAPE(-1)), soma_layer_dropout(0.5),
-        soma_layer_dense(3));
+        soma_layer_dense(3, .init = {.kind = SOMA_INIT_ORTHOGONAL, .gain = 2}));
 }
 
 static soma_status create(soma_error *err)
@@ -35,8 +35,9 @@ static soma_status create(soma_error *err)
 
 static soma_status from_recipe(soma_error *err)
 {
-    static const char yaml[] = "- conv2d: {filters: 2, name: c}\n- residual: {body: [relu]}\n"
-                               "- concat: [[flatten], flatten]\n- reshape: [-1]\n- dense: 3\n";
+    static const char yaml[] =
+        "- conv2d: {filters: 2, name: c}\n- residual: {body: [relu]}\n"
+        "- concat: [[flatten], flatten]\n- reshape: [-1]\n- dense: {units: 3, init: {normal: 1}}\n";
     soma__tree tree = {0};
     soma_layer *layer;
     soma_status status = soma__yaml_parse(&tree, yaml, strlen(yaml), "r.yaml", err);

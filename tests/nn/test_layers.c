@@ -242,8 +242,8 @@ static void initialises_by_request(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        soma_model *model = model_of(soma_layer_dense(100, .init = cases[i].init), SOMA_SHAPE(100),
-                                     SOMA_TASK_REGRESS);
+        soma_model *model = model_of(soma_layer_dense(100, .init = {.kind = cases[i].init}),
+                                     SOMA_SHAPE(100), SOMA_TASK_REGRESS);
         const soma_tensor *weight = soma_model_find(model, "dense1.weight")->tensor;
         double sum = 0, squares = 0, n = (double)soma_tensor_count(weight);
         for (int64_t k = 0; k < soma_tensor_count(weight); k++) {
@@ -367,7 +367,8 @@ static void joins_branches(void **state)
     expect_output(soma_layer_residual(soma_layer_activation(SOMA_RELU), NULL, SOMA_RELU),
                   SOMA_SHAPE(2), tensor_of(SOMA_SHAPE(1, 2), values), (const double[]){2, 0}, 2);
     expect_output(soma_layer_residual(soma_layer_activation(SOMA_RELU),
-                                      soma_layer_dense(2, .init = SOMA_INIT_ONES), SOMA_LINEAR),
+                                      soma_layer_dense(2, .init = {.kind = SOMA_INIT_ONES}),
+                                      SOMA_LINEAR),
                   SOMA_SHAPE(2), tensor_of(SOMA_SHAPE(1, 2), values), (const double[]){0, -1}, 2);
 }
 

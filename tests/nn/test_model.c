@@ -112,8 +112,8 @@ static void predicts_other_dtypes(void **state)
 
 static void sees_new_weights(void **state)
 {
-    soma_model *model =
-        model_of(soma_layer_dense(1, .init = SOMA_INIT_ONES), SOMA_SHAPE(2), SOMA_TASK_REGRESS);
+    soma_model *model = model_of(soma_layer_dense(1, .init = {.kind = SOMA_INIT_ONES}),
+                                 SOMA_SHAPE(2), SOMA_TASK_REGRESS);
     soma_tensor *x = tensor_of(SOMA_SHAPE(1, 2), (const float[]){1, 2});
     (void)state;
     for (int i = 1; i < 4; i++) {

@@ -1,0 +1,73 @@
+/* What a training warns of before its first step. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "soma/soma.h"
+
+typedef struct heard {
+    int count;
+    char last[SOMA_ERROR_MESSAGE_SIZE];
+} heard;
+
+static bool listen(void *user, const soma_event *event)
+{
+    heard *h = user;
+    if (event->kind == SOMA_EVENT_WARNING && strstr(event->message, "stay equal")) {
+        h->count++;
+        strncpy(h->last, event->message, sizeof h->last - 1);
+    }
+    return true;
+}
+
+/* Trains a small network whose hidden layer begins as told. */
+static heard train_with(soma_init_options init, bool frozen)
+{
+    soma_error err = {0};
+    soma_context *context;
+    soma_data data;
+    soma_model *model;
+    heard h = {0};
+    soma_model_options takes = {.input = SOMA_SHAPE(8, 8, 1), .input_dtype = SOMA_U8, .seed = 1};
+    soma_train_options how = {.epochs = 1,
+                              .batch = 1400,
+                              .optimizer = {.kind = SOMA_SGD, .rate = 0.0001},
+                              .callback = listen,
+                              .user = &h};
+    soma_layer *layers =
+        soma_layer_sequential(soma_layer_flatten(), soma_layer_layer_norm(),
+                              soma_layer_dense(5, .init = init, .frozen = frozen, .name = "hidden"),
+                              soma_layer_dense(10));
+    assert_int_equal(soma_context_create(&context, NULL, &err), SOMA_OK);
+    assert_int_equal(soma_data_open(&data, "digits", NULL, &err), SOMA_OK);
+    assert_int_equal(soma_model_create(&model, context, layers, &takes, &err), SOMA_OK);
+    if (soma_train(model, &data, &how, NULL, &err) != SOMA_OK)
+        fail_msg("%s", err.message);
+    soma_model_destroy(model);
+    soma_data_clear(&data);
+    soma_context_destroy(context);
+    return h;
+}
+
+static void warns_of_equal_weights(void **state)
+{
+    (void)state;
+    heard h = train_with((soma_init_options){.kind = SOMA_INIT_CONSTANT, .value = 0.5}, false);
+    assert_int_equal(h.count, 1);
+    assert_non_null(strstr(h.last, "all weights of 'hidden.weight' are 0.5"));
+    assert_int_equal(train_with((soma_init_options){.kind = SOMA_INIT_ZEROS}, false).count, 1);
+    assert_int_equal(train_with((soma_init_options){0}, false).count, 0);
+    assert_int_equal(train_with((soma_init_options){.kind = SOMA_INIT_ORTHOGONAL}, false).count, 0);
+    /* What is not trained may be what it likes. */
+    assert_int_equal(train_with((soma_init_options){.kind = SOMA_INIT_ONES}, true).count, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(warns_of_equal_weights)};
+    return cmocka_run_group_tests_name("warnings", tests, NULL, NULL);
+}
