@@ -385,6 +385,29 @@ def make_reductions_and_shapes():
     case("one_hot", lambda index: F.one_hot(index, 4).double(), index=index)
 
 
+def make_arrange():
+    image = lambda mode: lambda x: nhwc(F.pad(nchw(x), (2, 1, 3, 0), mode=mode))
+    case("pad_reflect", image("reflect"), x=rand(2, 4, 5, 3))
+    case("pad_edge", image("replicate"), x=rand(2, 4, 5, 3))
+    case("pad_wrap", image("circular"), x=rand(2, 4, 5, 3))
+    case("slice_steps", lambda x: x[1:6:2, :, ::3], x=rand(7, 2, 8))
+    # PyTorch slices have no negative steps; a flip in front makes them.
+    case("slice_back", lambda x: x.flip(1)[:, 1::2], x=rand(3, 8))
+    case("flip", lambda x: x.flip(0, 2), x=rand(3, 4, 5))
+    case("roll", lambda x: x.roll((2, -1), (0, 2)), x=rand(3, 4, 5))
+    case("tile", lambda x: x.tile((2, 1, 3)), x=rand(2, 3))
+    case("repeat_interleave", lambda x: x.repeat_interleave(3, 1), x=rand(2, 3, 2))
+    case("stack", lambda a, b: torch.stack([a, b], 1), a=rand(2, 3), b=rand(2, 3))
+    case("tril", lambda x: x.tril(-1), x=rand(2, 4, 5))
+    case("triu", lambda x: x.triu(1), x=rand(2, 4, 5))
+    case("diagonal", lambda x: x.diagonal(1, 0, 2), x=rand(3, 2, 4))
+    case("diag", lambda x: torch.diag_embed(x, -2), x=rand(2, 3))
+    case("moveaxis", lambda x: x.movedim(0, 2), x=rand(2, 3, 4, 5))
+    case("swapaxes", lambda x: x.swapaxes(0, 2), x=rand(2, 3, 4))
+    case("split", lambda x: x.split([1, 4, 2], 1)[1] * 2, x=rand(2, 7))
+    case("unstack", lambda x: x.unbind(1)[2], x=rand(2, 3, 4))
+
+
 def make_ops(folder):
     make_products()
     make_convs()
@@ -754,3 +777,4 @@ if __name__ == "__main__":
     group(target, "losses", make_loss_group)
     group(target, "math", make_math)
     make_windows(target)
+    group(target, "arrange", make_arrange)

@@ -170,6 +170,56 @@ SOMA_API soma_var soma_concat(const soma_var *x, int count, int64_t axis);
 /* Adds `before[i]` and `after[i]` cells of `value` around dim i; `count` = x's ndim. */
 SOMA_API soma_var soma_pad(soma_var x, const int64_t *before, const int64_t *after, int count,
                            double value);
+/* The same with cells that repeat x's: of abcd, two on each side are
+ *     reflect    cb abcd cb    (at most size - 1)
+ *     symmetric  ba abcd dc    (at most size)
+ *     edge       aa abcd dd
+ *     wrap       cd abcd ab    (at most size)                                                   */
+typedef enum soma_border {
+    SOMA_BORDER_REFLECT,
+    SOMA_BORDER_SYMMETRIC,
+    SOMA_BORDER_EDGE, /* PyTorch's replicate */
+    SOMA_BORDER_WRAP, /* PyTorch's circular */
+} soma_border;
+SOMA_API soma_var soma_pad_border(soma_var x, const int64_t *before, const int64_t *after,
+                                  int count, soma_border border);
+/* x[start:end:step, …] along `count` axes (NULL: the first ones), any step but 0 (NULL: all 1).
+ * Negative positions count from the end, those outside are cut. As in ONNX' Slice, INT64_MIN as the
+ * end of a negative step means "through cell 0". */
+SOMA_API soma_var soma_slice_steps(soma_var x, const int64_t *axes, const int64_t *start,
+                                   const int64_t *end, const int64_t *step, int count);
+/* The reverse: zeros of `shape`, with x's cell i of dim d at start[d] + i·step[d]; all cells must
+ * fit. start NULL: all 0, step NULL: all 1. */
+SOMA_API soma_var soma_place(soma_var x, soma_shape shape, const int64_t *start,
+                             const int64_t *step);
+/* Composites. flip: order turned round along axes (count 0: all). roll: cell i goes to
+ * (i + by[k]) mod size along axes[k]. tile: x repeated as a whole, `repeats` of the last `count`
+ * axes, NumPy style (more repeats than dims add dims in front). repeat_interleave: each cell
+ * `repeats` times. stack: inputs of one shape along a new axis. */
+SOMA_API soma_var soma_flip(soma_var x, const int64_t *axes, int count);
+SOMA_API soma_var soma_roll(soma_var x, const int64_t *axes, const int64_t *by, int count);
+SOMA_API soma_var soma_tile(soma_var x, const int64_t *repeats, int count);
+SOMA_API soma_var soma_repeat_interleave(soma_var x, int64_t repeats, int64_t axis);
+SOMA_API soma_var soma_stack(const soma_var *x, int count, int64_t axis);
+/* Of matrices [B…,M,N], the cells on and below (tril) or above (triu) diagonal `offset`, others 0.
+ */
+SOMA_API soma_var soma_tril(soma_var x, int64_t offset);
+SOMA_API soma_var soma_triu(soma_var x, int64_t offset);
+/* The cells x[…, i, …, i + offset, …] of two axes, as the last axis of the result. */
+SOMA_API soma_var soma_diagonal(soma_var x, int64_t offset, int64_t axis1, int64_t axis2);
+/* x [B…,n] on diagonal `offset` of zeros [B…,m,m], m = n + |offset|. */
+SOMA_API soma_var soma_diag(soma_var x, int64_t offset);
+/* A new axis of size 1 at `axis` of the result; one of size 1 taken away; two axes swapped; an axis
+ * moved to another place, the others keeping their order. */
+SOMA_API soma_var soma_unsqueeze(soma_var x, int64_t axis);
+SOMA_API soma_var soma_squeeze(soma_var x, int64_t axis);
+SOMA_API soma_var soma_swapaxes(soma_var x, int64_t axis1, int64_t axis2);
+SOMA_API soma_var soma_moveaxis(soma_var x, int64_t from, int64_t to);
+/* x cut along `axis` into `count` parts, written to out[count]: of the given sizes, which must add
+ * up to the axis' (NULL: equal ones, which must divide it). unstack: cells of the axis, which goes
+ * away; `count` must be its size. */
+SOMA_API void soma_split(soma_var x, int64_t axis, const int64_t *sizes, int count, soma_var *out);
+SOMA_API void soma_unstack(soma_var x, int64_t axis, int count, soma_var *out);
 /* y[…, i…, …] = x[…, index[i…], …] along `axis`; index i32 or i64, negative not allowed: out of
  * range reads give 0 (and a session check reports nothing: validate labels before). x [A,K,B],
  * index [I…]

@@ -137,6 +137,40 @@ typedef struct soma__slice_attrs {
     int64_t axis, start, end;
 } soma__slice_attrs;
 
+/* slice_steps: result cell i of dim d is x's cell start[d] + i step[d], for i < size[d]. The
+ * builder gives `count` axes with their ends; the rule resolves them to all dims. */
+#define SOMA__SLICE_RESOLVED (-1) /* as count: only start, step and size are left */
+typedef struct soma__slice_steps_attrs {
+    int64_t count, axes[SOMA_MAX_DIMS];
+    int64_t start[SOMA_MAX_DIMS], end[SOMA_MAX_DIMS], step[SOMA_MAX_DIMS], size[SOMA_MAX_DIMS];
+} soma__slice_steps_attrs;
+
+/* place: x's cell i of dim d goes to start[d] + i·step[d] of a result of these dims. */
+typedef struct soma__place_attrs {
+    int64_t ndim, dim[SOMA_MAX_DIMS];
+    int64_t start[SOMA_MAX_DIMS], step[SOMA_MAX_DIMS];
+} soma__place_attrs;
+
+/* flip, roll: axes, and by how much; tile: repeats of the last `count` axes. */
+typedef struct soma__axes_attrs {
+    int64_t count, axes[SOMA_MAX_DIMS], by[SOMA_MAX_DIMS];
+} soma__axes_attrs;
+
+typedef struct soma__repeat_attrs {
+    int64_t axis, by;
+} soma__repeat_attrs;
+
+/* tril, triu, diagonal, diag. */
+typedef struct soma__diagonal_attrs {
+    int64_t offset, axis[2];
+} soma__diagonal_attrs;
+
+/* pad_border: cells added around each dim, and a soma_border. */
+typedef struct soma__border_attrs {
+    int64_t count, before[SOMA_MAX_DIMS], after[SOMA_MAX_DIMS];
+    int64_t border;
+} soma__border_attrs;
+
 /* pad: cells added around each dim. */
 typedef struct soma__pad_attrs {
     int64_t count, before[SOMA_MAX_DIMS], after[SOMA_MAX_DIMS];

@@ -1,14 +1,15 @@
-/* move.c: kernels that only move elements: permute, expand, slice, pad, concat, gather, one_hot,
+/* move.c: kernels that only move elements: permute, expand, slices, pads, concat, gather, one_hot,
  * cast of whole arrays; and scatter_add. They see bytes, so they take every dtype.
  *
- * permute, expand, slice and pad are one strided copy. Its dims are merged where both sides allow
- * it; then the innermost dim decides: side by side on both sides (memcpy), one value repeated, or a
- * transpose, which goes by tiles so that both sides use whole cache lines. */
+ * permute, expand, slices, place and pad are one strided copy. Its dims are merged where both sides
+ * allow it; then the innermost dim decides: side by side on both sides (memcpy), one value
+ * repeated, or a transpose, which goes by tiles so that both sides use whole cache lines. */
 #include <string.h>
 
 #include "backend/cpu/isa.h"
 #include "base/pool.h"
 #include "ops/attrs.h"
+#include "ops/border.h"
 #include "tensor/convert.h"
 
 /* Bytes a block, for threads; rows of a transpose in a unit of work. */
@@ -141,6 +142,25 @@ static void fill_run(char *to, const char *from, int64_t size, int64_t n)
     }
 }
 
+/* n single elements at their strides. */
+#define COPY_FUNCTION(type_)                                                                       \
+    static void copy_##type_(char *out, const char *in, int64_t n, int64_t to_stride,              \
+                             int64_t from_stride)                                                  \
+    {                                                                                              \
+        const type_ *from = (const type_ *)(const void *)in;                                       \
+        type_ *to = (type_ *)(void *)out;                                                          \
+        if (to_stride == 1 && from_stride == -1)                                                   \
+            for (int64_t i = 0; i < n; i++)                                                        \
+                to[i] = from[-i];                                                                  \
+        else                                                                                       \
+            for (int64_t i = 0; i < n; i++)                                                        \
+                to[i * to_stride] = from[i * from_stride];                                         \
+    }
+COPY_FUNCTION(uint8_t)
+COPY_FUNCTION(uint16_t)
+COPY_FUNCTION(uint32_t)
+COPY_FUNCTION(uint64_t)
+
 /* rows × cols elements: row r of the output at to + r·to_row, its neighbours side by side; in the
  * input rows are side by side and columns from_col apart. Strides in elements.
  *
@@ -220,9 +240,14 @@ static void copy_unit(const void *context, int64_t unit)
         transpose(c, in, out, rows);
         break;
     case SINGLE:
-        for (int64_t i = 0; i < n; i++)
-            memcpy(out + i * c->to[last] * c->size, in + i * c->from[last] * c->size,
-                   (size_t)c->size);
+        if (c->size == 1)
+            copy_uint8_t(out, in, n, c->to[last], c->from[last]);
+        else if (c->size == 2)
+            copy_uint16_t(out, in, n, c->to[last], c->from[last]);
+        else if (c->size == 4)
+            copy_uint32_t(out, in, n, c->to[last], c->from[last]);
+        else
+            copy_uint64_t(out, in, n, c->to[last], c->from[last]);
         break;
     }
 }
@@ -236,21 +261,21 @@ static void run_copy(const soma__call *call, strided_copy *c)
     merge_dims(c);
     /* One long run is cut, so that threads can share it. */
     int64_t most = BLOCK_BYTES / c->size;
-    if (c->dims == 1 && c->from[0] <= 1 && c->to[0] == 1 && c->dim[0] >= 2 * most) {
+    if (c->dims == 1 && c->dim[0] >= 2 * most) {
         int64_t n = c->dim[0], whole = n / most * most;
         strided_copy rest = *c;
         rest.dim[0] = n - whole;
         rest.in += whole * c->from[0] * c->size;
-        rest.out += whole * c->size;
+        rest.out += whole * c->to[0] * c->size;
         if (n > whole)
             run_copy(call, &rest);
         c->dims = 2;
         c->from[1] = c->from[0];
-        c->to[1] = 1;
+        c->to[1] = c->to[0];
         c->dim[1] = most;
         c->dim[0] = n / most;
         c->from[0] *= most;
-        c->to[0] = most;
+        c->to[0] *= most;
     }
     choose_kind(c);
     int64_t elements = c->dim[c->dims - 1];
@@ -308,6 +333,60 @@ void soma__run_slice(const soma__call *call, const soma__isa_table *isa)
     run_copy(call, &c);
 }
 
+/* Byte offset of the cell at `start` in an array of these strides, which become those of steps. */
+static int64_t step_strides(int64_t *stride, const int64_t *start, const int64_t *step, int ndim,
+                            int64_t size)
+{
+    int64_t first = 0;
+    for (int d = 0; d < ndim; d++) {
+        first += start[d] * stride[d];
+        stride[d] *= step[d];
+    }
+    return first * size;
+}
+
+TAKES_ALL(slice_steps)
+void soma__run_slice_steps(const soma__call *call, const soma__isa_table *isa)
+{
+    const soma__slice_steps_attrs *attrs = call->attrs;
+    strided_copy c = to_whole_output(call);
+    (void)isa;
+    if (call->out[0].count == 0)
+        return;
+    soma__shape_strides(&call->in[0].shape, c.from);
+    c.in += step_strides(c.from, attrs->start, attrs->step, c.dims, c.size);
+    run_copy(call, &c);
+}
+
+/* One value everywhere. */
+static void fill_output(const soma__call *call, const char *value)
+{
+    strided_copy fill = to_whole_output(call);
+    fill.in = value;
+    memset(fill.from, 0, sizeof(fill.from));
+    run_copy(call, &fill);
+}
+
+TAKES_ALL(place)
+void soma__run_place(const soma__call *call, const soma__isa_table *isa)
+{
+    static const char zero[8];
+    const soma__place_attrs *attrs = call->attrs;
+    const soma__view *x = &call->in[0], *y = &call->out[0];
+    (void)isa;
+    if (y->count == 0)
+        return;
+    if (x->count < y->count)
+        fill_output(call, zero);
+    if (x->count == 0)
+        return;
+    strided_copy c = to_whole_output(call);
+    memcpy(c.dim, x->shape.dim, sizeof(c.dim));
+    soma__shape_strides(&x->shape, c.from);
+    c.out += step_strides(c.to, attrs->start, attrs->step, c.dims, c.size);
+    run_copy(call, &c);
+}
+
 /* The value goes everywhere first: padding is a small part, and the second write hits the cache. */
 TAKES_ALL(pad)
 void soma__run_pad(const soma__call *call, const soma__isa_table *isa)
@@ -319,10 +398,7 @@ void soma__run_pad(const soma__call *call, const soma__isa_table *isa)
     if (y->count == 0)
         return;
     soma__fill(y->dtype, value, 1, attrs->value);
-    strided_copy fill = to_whole_output(call);
-    fill.in = value;
-    memset(fill.from, 0, sizeof(fill.from));
-    run_copy(call, &fill);
+    fill_output(call, value);
     if (x->count == 0)
         return;
     strided_copy c = to_whole_output(call);
@@ -331,6 +407,65 @@ void soma__run_pad(const soma__call *call, const soma__isa_table *isa)
     for (int d = 0; d < c.dims; d++)
         c.out += attrs->before[d] * c.to[d] * c.size;
     run_copy(call, &c);
+}
+
+/* Rows run along the last dim that has a border; dims behind it are one wide cell. A row's middle
+ * is one copy of x's row. */
+typedef struct border_job {
+    const soma__border_attrs *attrs;
+    const char *x;
+    char *y;
+    const soma_shape *from, *to;
+    int row;      /* the dim of rows */
+    int64_t cell; /* bytes */
+} border_job;
+
+TAKES_ALL(pad_border)
+
+static void border_unit(const void *context, int64_t unit)
+{
+    const border_job *job = context;
+    const soma__border_attrs *attrs = job->attrs;
+    const int r = job->row;
+    const int64_t n = job->from->dim[r], before = attrs->before[r], after = attrs->after[r];
+    char *y = job->y + unit * job->to->dim[r] * job->cell;
+    int64_t from = 0, stride = n;
+    for (int d = r - 1; d >= 0; d--) {
+        const int64_t at = unit % job->to->dim[d] - attrs->before[d];
+        unit /= job->to->dim[d];
+        from += stride * soma__border_cell((soma_border)attrs->border, at, job->from->dim[d]);
+        stride *= job->from->dim[d];
+    }
+    const char *x = job->x + from * job->cell;
+    for (int64_t i = -before; i < 0; i++, y += job->cell)
+        copy_run(y, x + soma__border_cell((soma_border)attrs->border, i, n) * job->cell, job->cell);
+    copy_run(y, x, n * job->cell);
+    y += n * job->cell;
+    for (int64_t i = n; i < n + after; i++, y += job->cell)
+        copy_run(y, x + soma__border_cell((soma_border)attrs->border, i, n) * job->cell, job->cell);
+}
+
+void soma__run_pad_border(const soma__call *call, const soma__isa_table *isa)
+{
+    const soma__view *x = &call->in[0], *y = &call->out[0];
+    border_job job = {.attrs = call->attrs, .x = x->data, .y = y->data};
+    int64_t rows = 1;
+    (void)isa;
+    if (y->count == 0)
+        return;
+    job.from = &x->shape;
+    job.to = &y->shape;
+    job.cell = (int64_t)soma_dtype_size(y->dtype);
+    job.row = y->shape.ndim - 1;
+    while (job.row > 0 && y->shape.dim[job.row] == x->shape.dim[job.row])
+        job.cell *= y->shape.dim[job.row--];
+    if (job.row < 0) { /* a scalar */
+        memcpy(y->data, x->data, (size_t)job.cell);
+        return;
+    }
+    for (int d = 0; d < job.row; d++)
+        rows *= y->shape.dim[d];
+    run_units(call, rows, y->shape.dim[job.row] * job.cell, &job, border_unit);
 }
 
 /* --- along one axis
