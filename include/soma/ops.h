@@ -175,14 +175,14 @@ SOMA_API soma_var soma_pad(soma_var x, const int64_t *before, const int64_t *aft
  *     symmetric  ba abcd dc    (at most size)
  *     edge       aa abcd dd
  *     wrap       cd abcd ab    (at most size)                                                   */
-typedef enum soma_border {
-    SOMA_BORDER_REFLECT,
-    SOMA_BORDER_SYMMETRIC,
-    SOMA_BORDER_EDGE, /* PyTorch's replicate */
-    SOMA_BORDER_WRAP, /* PyTorch's circular */
-} soma_border;
+typedef enum soma_pad_mode {
+    SOMA_PAD_REFLECT,
+    SOMA_PAD_SYMMETRIC,
+    SOMA_PAD_EDGE, /* PyTorch's replicate */
+    SOMA_PAD_WRAP, /* PyTorch's circular */
+} soma_pad_mode;
 SOMA_API soma_var soma_pad_border(soma_var x, const int64_t *before, const int64_t *after,
-                                  int count, soma_border border);
+                                  int count, soma_pad_mode border);
 /* x[start:end:step, …] along `count` axes (NULL: the first ones), any step but 0 (NULL: all 1).
  * Negative positions count from the end, those outside are cut. As in ONNX' Slice, INT64_MIN as the
  * end of a negative step means "through cell 0". */

@@ -540,8 +540,8 @@ static soma_status rule_pad_border(soma__rule *rule)
 {
     static const char *const names[] = {"reflect", "symmetric", "edge", "wrap"};
     const soma__border_attrs *attrs = rule->attrs;
-    if (attrs->border < 0 || attrs->border > SOMA_BORDER_WRAP)
-        return soma__rule_fail(rule, SOMA_INVALID, "%lld is no soma_border",
+    if (attrs->border < 0 || attrs->border > SOMA_PAD_WRAP)
+        return soma__rule_fail(rule, SOMA_INVALID, "%lld is no soma_pad_mode",
                                (long long)attrs->border);
     if (attrs->count != rule->in_shape[0].ndim)
         return soma__rule_fail(rule, SOMA_SHAPE, "%lld pairs for %d dimensions",
@@ -549,10 +549,10 @@ static soma_status rule_pad_border(soma__rule *rule)
     for (int d = 0; d < attrs->count; d++) {
         const int64_t size = rule->in_shape[0].dim[d], before = attrs->before[d],
                       after = attrs->after[d], more = before > after ? before : after;
-        const int64_t most = attrs->border == SOMA_BORDER_REFLECT ? size - 1
-                             : attrs->border != SOMA_BORDER_EDGE  ? size
-                             : size > 0                           ? INT64_MAX
-                                                                  : 0;
+        const int64_t most = attrs->border == SOMA_PAD_REFLECT ? size - 1
+                             : attrs->border != SOMA_PAD_EDGE  ? size
+                             : size > 0                        ? INT64_MAX
+                                                               : 0;
         if (before < 0 || after < 0)
             return soma__rule_fail(rule, SOMA_INVALID,
                                    "dimension %d: %lld before and %lld after; use soma_slice to "
@@ -572,16 +572,16 @@ static soma_status rule_pad_border(soma__rule *rule)
 }
 
 /* One end of an axis folded back: what came from cells [to, to + …) of x goes there again. */
-static soma_var fold_back(soma_var dy, soma_border border, int axis, int64_t from, int64_t cells,
+static soma_var fold_back(soma_var dy, soma_pad_mode border, int axis, int64_t from, int64_t cells,
                           int64_t to, int64_t size)
 {
     int64_t before[SOMA_MAX_DIMS] = {0}, after[SOMA_MAX_DIMS] = {0};
     const int64_t one_axis[1] = {axis};
     soma_var part = soma_slice(dy, axis, from, from + cells);
-    if (border == SOMA_BORDER_EDGE) {
+    if (border == SOMA_PAD_EDGE) {
         part = soma_sum(part, .axes = {axis}, .count = 1, .keep_dims = true);
         cells = 1;
-    } else if (border != SOMA_BORDER_WRAP) {
+    } else if (border != SOMA_PAD_WRAP) {
         part = soma_flip(part, one_axis, 1);
     }
     before[axis] = to;
@@ -593,7 +593,7 @@ static soma_var fold_back(soma_var dy, soma_border border, int axis, int64_t fro
 static void grad_pad_border(soma__grad *g)
 {
     const soma__border_attrs *attrs = g->attrs;
-    const soma_border border = (soma_border)attrs->border;
+    const soma_pad_mode border = (soma_pad_mode)attrs->border;
     const soma_shape x = soma_var_shape(g->in[0]);
     soma_var dy = g->dout;
     for (int d = 0; d < x.ndim; d++) {
@@ -601,15 +601,15 @@ static void grad_pad_border(soma__grad *g)
         if (before == 0 && after == 0)
             continue;
         soma_var dx = soma_slice(dy, d, before, before + n);
-        const bool reflect = border == SOMA_BORDER_REFLECT;
+        const bool reflect = border == SOMA_PAD_REFLECT;
         if (before > 0)
             dx = soma_add(dx, fold_back(dy, border, d, 0, before,
-                                        border == SOMA_BORDER_WRAP ? n - before : reflect, n));
+                                        border == SOMA_PAD_WRAP ? n - before : reflect, n));
         if (after > 0)
             dx = soma_add(dx, fold_back(dy, border, d, before + n, after,
-                                        border == SOMA_BORDER_WRAP   ? 0
-                                        : border == SOMA_BORDER_EDGE ? n - 1
-                                                                     : n - after - reflect,
+                                        border == SOMA_PAD_WRAP   ? 0
+                                        : border == SOMA_PAD_EDGE ? n - 1
+                                                                  : n - after - reflect,
                                         n));
         dy = dx;
     }
@@ -628,7 +628,7 @@ static void reference_pad_border(const soma__call *call)
         int64_t from = 0;
         for (int d = 0; d < y->shape.ndim; d++)
             from +=
-                stride[d] * soma__border_cell((soma_border)attrs->border,
+                stride[d] * soma__border_cell((soma_pad_mode)attrs->border,
                                               walk.index[d] - attrs->before[d], x->shape.dim[d]);
         copy_cell(y, i, x, from);
     }
@@ -658,7 +658,7 @@ const soma__op soma__op_pad_border = {
 };
 
 soma_var soma_pad_border(soma_var x, const int64_t *before, const int64_t *after, int count,
-                         soma_border border)
+                         soma_pad_mode border)
 {
     soma__border_attrs attrs = {.count = count, .border = (int64_t)border};
     for (int d = 0; d < count && d < SOMA_MAX_DIMS; d++) {

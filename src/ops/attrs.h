@@ -165,7 +165,7 @@ typedef struct soma__diagonal_attrs {
     int64_t offset, axis[2];
 } soma__diagonal_attrs;
 
-/* pad_border: cells added around each dim, and a soma_border. */
+/* pad_border: cells added around each dim, and a soma_pad_mode. */
 typedef struct soma__border_attrs {
     int64_t count, before[SOMA_MAX_DIMS], after[SOMA_MAX_DIMS];
     int64_t border;

@@ -5,9 +5,9 @@
 #define BORDER(name_, border_)                                                                     \
     GOLDEN(name_, soma_pad_border(in[0], LIST(0, 3, 2, 0), LIST(0, 0, 1, 0), 4, border_))
 
-BORDER(pad_reflect, SOMA_BORDER_REFLECT)
-BORDER(pad_edge, SOMA_BORDER_EDGE)
-BORDER(pad_wrap, SOMA_BORDER_WRAP)
+BORDER(pad_reflect, SOMA_PAD_REFLECT)
+BORDER(pad_edge, SOMA_PAD_EDGE)
+BORDER(pad_wrap, SOMA_PAD_WRAP)
 GOLDEN(slice_steps, soma_slice_steps(in[0], LIST(0, 2), LIST(1, 0), LIST(6, 8), LIST(2, 3), 2))
 GOLDEN(slice_back, soma_slice_steps(in[0], LIST(1), LIST(-2), LIST(INT64_MIN), LIST(-2), 1))
 GOLDEN(flip, soma_flip(in[0], LIST(0, 2), 2))

@@ -33,20 +33,7 @@ static const soma__sample *const families[] = {
 #define SAMPLES(family_) soma__samples_##family_,
 #include "samples.def"
 #undef SAMPLES
-    ,
-    soma__samples_elementwise,
-    soma__samples_reduce,
-    soma__samples_shape,
-    soma__samples_index,
-    soma__samples_matmul,
-    soma__samples_conv,
-    soma__samples_pool,
-    soma__samples_norm,
-    soma__samples_softmax,
-    soma__samples_loss,
-    soma__samples_random,
-    soma__samples_losses,
-    soma__samples_arrange};
+};
 
 /* Disagreements that are known and accepted, each with its reason. A row whose sample agrees after
  * all is a fault too, so the list cannot grow old. */

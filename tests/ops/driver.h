@@ -71,20 +71,7 @@ soma_var sample_op(soma__sample_ctx *ctx, const char *op, const soma_var *in, in
 
 #define SAMPLES(family_) extern const soma__sample soma__samples_##family_[];
 #include "samples.def"
-#undef SAMPLE, soma__samples_elementwise                                                           \
-    [], soma__samples_reduce                                                                       \
-     [], soma__samples_shape                                                                       \
-      [], soma__samples_index                                                                      \
-       [], soma__samples_matmul                                                                    \
-        [], soma__samples_conv                                                                     \
-         [], soma__samples_pool                                                                    \
-          [], soma__samples_norm                                                                   \
-           [], soma__samples_softmax                                                               \
-            [],                                                                                    \
-             soma__samples_loss[],                                                                 \
-                                soma__samples_losses[],                                            \
-                                                     soma__samples_random[],                       \
-                                                                          soma__samples_arrange[];
+#undef SAMPLES
 
 /* --- the driver ------------------------------------------------------------------------------ */
 

@@ -65,23 +65,22 @@ MOVE(place_size, S(3), soma_place(x, S(-1), NULL, NULL))
 /* --- pad_border --- */
 
 MOVE(border_reflect, S(2, 5, 6, 3),
-     soma_pad_border(x, LIST(0, 2, 1, 0), LIST(0, 1, 3, 0), 4, SOMA_BORDER_REFLECT))
-MOVE(border_symmetric, S(3, 4),
-     soma_pad_border(x, LIST(3, 1), LIST(2, 4), 2, SOMA_BORDER_SYMMETRIC))
-MOVE(border_edge, S(1, 4), soma_pad_border(x, LIST(3, 5), LIST(2, 0), 2, SOMA_BORDER_EDGE))
-MOVE(border_wrap, S(2, 5, 4), soma_pad_border(x, LIST(0, 5, 1), LIST(2, 5, 2), 3, SOMA_BORDER_WRAP))
-MOVE(border_nothing, S(0, 3), soma_pad_border(x, LIST(0, 1), LIST(0, 0), 2, SOMA_BORDER_EDGE))
-MOVE(border_none, S(2, 3), soma_pad_border(x, LIST(0, 0), LIST(0, 0), 2, SOMA_BORDER_WRAP))
-MOVE(border_scalar, SOMA_SCALAR, soma_pad_border(x, NULL, NULL, 0, SOMA_BORDER_WRAP))
-COUNT(border_reflect_worked, S(4), soma_pad_border(x, LIST(2), LIST(2), 1, SOMA_BORDER_REFLECT))
-COUNT(border_symmetric_worked, S(4), soma_pad_border(x, LIST(2), LIST(2), 1, SOMA_BORDER_SYMMETRIC))
-COUNT(border_edge_worked, S(4), soma_pad_border(x, LIST(2), LIST(2), 1, SOMA_BORDER_EDGE))
-COUNT(border_wrap_worked, S(4), soma_pad_border(x, LIST(2), LIST(2), 1, SOMA_BORDER_WRAP))
-MOVE(border_wide, S(3, 4), soma_pad_border(x, LIST(0, 4), LIST(0, 0), 2, SOMA_BORDER_REFLECT))
-MOVE(border_of_nothing, S(0), soma_pad_border(x, LIST(1), LIST(0), 1, SOMA_BORDER_EDGE))
-MOVE(border_negative, S(3), soma_pad_border(x, LIST(-1), LIST(0), 1, SOMA_BORDER_EDGE))
-MOVE(border_count, S(3), soma_pad_border(x, LIST(1, 0), LIST(0, 1), 2, SOMA_BORDER_EDGE))
-MOVE(border_unknown, S(3), soma_pad_border(x, LIST(1), LIST(0), 1, (soma_border)7))
+     soma_pad_border(x, LIST(0, 2, 1, 0), LIST(0, 1, 3, 0), 4, SOMA_PAD_REFLECT))
+MOVE(border_symmetric, S(3, 4), soma_pad_border(x, LIST(3, 1), LIST(2, 4), 2, SOMA_PAD_SYMMETRIC))
+MOVE(border_edge, S(1, 4), soma_pad_border(x, LIST(3, 5), LIST(2, 0), 2, SOMA_PAD_EDGE))
+MOVE(border_wrap, S(2, 5, 4), soma_pad_border(x, LIST(0, 5, 1), LIST(2, 5, 2), 3, SOMA_PAD_WRAP))
+MOVE(border_nothing, S(0, 3), soma_pad_border(x, LIST(0, 1), LIST(0, 0), 2, SOMA_PAD_EDGE))
+MOVE(border_none, S(2, 3), soma_pad_border(x, LIST(0, 0), LIST(0, 0), 2, SOMA_PAD_WRAP))
+MOVE(border_scalar, SOMA_SCALAR, soma_pad_border(x, NULL, NULL, 0, SOMA_PAD_WRAP))
+COUNT(border_reflect_worked, S(4), soma_pad_border(x, LIST(2), LIST(2), 1, SOMA_PAD_REFLECT))
+COUNT(border_symmetric_worked, S(4), soma_pad_border(x, LIST(2), LIST(2), 1, SOMA_PAD_SYMMETRIC))
+COUNT(border_edge_worked, S(4), soma_pad_border(x, LIST(2), LIST(2), 1, SOMA_PAD_EDGE))
+COUNT(border_wrap_worked, S(4), soma_pad_border(x, LIST(2), LIST(2), 1, SOMA_PAD_WRAP))
+MOVE(border_wide, S(3, 4), soma_pad_border(x, LIST(0, 4), LIST(0, 0), 2, SOMA_PAD_REFLECT))
+MOVE(border_of_nothing, S(0), soma_pad_border(x, LIST(1), LIST(0), 1, SOMA_PAD_EDGE))
+MOVE(border_negative, S(3), soma_pad_border(x, LIST(-1), LIST(0), 1, SOMA_PAD_EDGE))
+MOVE(border_count, S(3), soma_pad_border(x, LIST(1, 0), LIST(0, 1), 2, SOMA_PAD_EDGE))
+MOVE(border_unknown, S(3), soma_pad_border(x, LIST(1), LIST(0), 1, (soma_pad_mode)7))
 
 /* --- flip, roll, tile, repeat_interleave, stack --- */
 
@@ -248,7 +247,7 @@ const soma__sample soma__samples_arrange[] = {
     {"pad_border", "count", border_count, .status = SOMA_SHAPE,
      .message = "2 pairs for 1 dimensions"},
     {"pad_border", "unknown", border_unknown, .status = SOMA_INVALID,
-     .message = "7 is no soma_border"},
+     .message = "7 is no soma_pad_mode"},
 
     {"flip", "all", flip_all, .flags = EXACT},
     {"flip", "images", flip_images, .flags = EXACT},

@@ -433,16 +433,18 @@ static void border_unit(const void *context, int64_t unit)
     for (int d = r - 1; d >= 0; d--) {
         const int64_t at = unit % job->to->dim[d] - attrs->before[d];
         unit /= job->to->dim[d];
-        from += stride * soma__border_cell((soma_border)attrs->border, at, job->from->dim[d]);
+        from += stride * soma__border_cell((soma_pad_mode)attrs->border, at, job->from->dim[d]);
         stride *= job->from->dim[d];
     }
     const char *x = job->x + from * job->cell;
     for (int64_t i = -before; i < 0; i++, y += job->cell)
-        copy_run(y, x + soma__border_cell((soma_border)attrs->border, i, n) * job->cell, job->cell);
+        copy_run(y, x + soma__border_cell((soma_pad_mode)attrs->border, i, n) * job->cell,
+                 job->cell);
     copy_run(y, x, n * job->cell);
     y += n * job->cell;
     for (int64_t i = n; i < n + after; i++, y += job->cell)
-        copy_run(y, x + soma__border_cell((soma_border)attrs->border, i, n) * job->cell, job->cell);
+        copy_run(y, x + soma__border_cell((soma_pad_mode)attrs->border, i, n) * job->cell,
+                 job->cell);
 }
 
 void soma__run_pad_border(const soma__call *call, const soma__isa_table *isa)
