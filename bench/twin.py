@@ -117,15 +117,11 @@ def cifar_resnet(blocks, classes, option):
 
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "silu": nn.SiLU}
-FLATTENS = object()
 
 
 def build(model, shape):
     """The modules of a recipe's layer list on samples of `shape` (channels first)."""
     layers = []
-
-    def relu_like(activation):
-        return activation in ("relu", None) and activation is not None
 
     specs = [(m, {}) if isinstance(m, str) else next(iter(m.items())) for m in model]
     for at, (kind, keys) in enumerate(specs):
@@ -155,13 +151,15 @@ def build(model, shape):
             add = nn.Flatten()
         elif kind in ACTIVATIONS:
             add = ACTIVATIONS[kind]()
-        elif kind == "resnet_cifar":
-            add = cifar_resnet((keys["depth"] - 2) // 6, keys["classes"], keys.get("shortcut", "A"))
+        elif kind == "resnet":
+            option = "A" if keys.get("shortcut") == "pad" else "B"
+            add = cifar_resnet((keys["depth"] - 2) // 6, keys["classes"], option)
         else:
             raise SystemExit(f"the twin has no layer {kind}")
         for module in add.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d)):
-                if activation in ("relu", "silu", "gelu") or isinstance(module, nn.Conv2d):
+                he = activation in ("relu", "silu", "gelu") or (kind == "resnet" and isinstance(module, nn.Conv2d))
+                if he:
                     nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
                 else:
                     nn.init.xavier_uniform_(module.weight)
@@ -255,3 +253,89 @@ def measure(net, x, y, regress):
         return {"loss": (error ** 2).mean().item(), "rmse": (error ** 2).mean().sqrt().item(),
                 "mae": error.abs().mean().item()}
     return {"loss": F.cross_entropy(out, y).item(), "accuracy": (out.argmax(1) == y).float().mean().item()}
+
+
+# --- parts ----------------------------------------------------------------------------------------
+
+
+def scaled(kind, parts):
+    """Scaling fitted on the training part: per channel, or per feature."""
+    x = parts[0][0]
+    axes = (0, 2, 3) if x.ndim == 4 else (0,)
+    if kind == "standard":
+        shift, scale = x.mean(axes, keepdims=True), x.std(axes, keepdims=True)
+        scale = np.where(scale > 0, scale, 1)
+    elif kind == "unit":
+        shift, scale = np.float32(0), np.float32(255)
+    else:
+        shift, scale = np.float32(0), np.float32(1)
+    return [None if p is None else ((p[0] - shift) / scale, p[1]) for p in parts]
+
+
+def tensors(parts):
+    return [None if p is None else (torch.from_numpy(np.ascontiguousarray(p[0], np.float32)), torch.from_numpy(p[1]))
+            for p in parts]
+
+
+def cut(x, y, share, generator):
+    """The rest and a random part of `share` (or that many samples)."""
+    count = int(share if share >= 1 else round(share * len(y)))
+    order = generator.permutation(len(y))
+    part, rest = order[:count], order[count:]
+    return (x[rest], y[rest]), (x[part], y[part])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("recipe")
+    parser.add_argument("--data", default=os.environ.get("SOMA_DATA", "data"))
+    parser.add_argument("--folds", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    with open(args.recipe) as file:
+        recipe = yaml.safe_load(file)
+    data, epochs = recipe["data"], args.epochs or recipe["train"].get("epochs", 10)
+    regress = recipe.get("task") == "regress"
+    pad = 0
+    for transform in data.get("transforms", []):
+        if isinstance(transform, dict) and "pad_crop" in transform:
+            pad = transform["pad_crop"]
+        elif transform != "flip":
+            raise SystemExit(f"the twin has no transform {transform}")
+    if data["source"] == "csv":
+        x, y = table(data, args.data, regress)
+        test = None
+    else:
+        x, y, test_x, test_y = pictures(data["source"], args.data)
+        x, test = x.astype(np.float32), (test_x.astype(np.float32), test_y)
+    figures = {}
+    for seed in range(1, args.seeds + 1):
+        generator = np.random.default_rng(seed)
+        (train_x, train_y), drawn = ((x, y), test) if test else cut(x, y, data.get("test", 0.2), generator)
+        order = generator.permutation(len(train_y))
+        for fold in range(max(args.folds, 1)):
+            torch.manual_seed(seed * 100 + fold)
+            rest, held_out = (train_x, train_y), drawn
+            if args.folds:
+                chosen = np.zeros(len(train_y), bool)
+                chosen[order[fold::args.folds]] = True
+                rest, held_out = (train_x[~chosen], train_y[~chosen]), (train_x[chosen], train_y[chosen])
+            held = None
+            if data.get("validation"):
+                rest, held = cut(*rest, data["validation"], generator)
+            begun = time.perf_counter()
+            parts = tensors(scaled(data.get("scale", "none"), [rest, held, held_out]))
+            result = train(recipe, parts, epochs, regress, pad)
+            result["seconds"] = time.perf_counter() - begun
+            print(json.dumps({"seed": seed, "fold": fold + 1, **result}), flush=True)
+            for key, value in result.items():
+                figures.setdefault(key, []).append(value)
+    print(json.dumps({key: {"mean": float(np.mean(v)), "deviation": float(np.std(v, ddof=1)) if len(v) > 1 else None}
+                      for key, v in figures.items()}))
+
+
+if __name__ == "__main__":
+    main()
