@@ -233,6 +233,19 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_model_set_scaling(soma_model *model,
                                                             const soma_tensor *shift,
                                                             const soma_tensor *scale,
                                                             soma_error *err);
+/* Scaling of the targets of a regression, t = (y - shift) · scale, broadcast from the last axis of
+ * the output; stored in the model as the buffers target.shift and target.scale. Training and its
+ * loss see t; soma_model_predict and the scores give y. soma_model_apply returns what the network
+ * says, in terms of t. A scale of 0 is SOMA_INVALID; SOMA_STATE unless the task is regress. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_set_target_scaling(soma_model *model,
+                                                                   const soma_tensor *shift,
+                                                                   const soma_tensor *scale,
+                                                                   soma_error *err);
+/* Text that is kept in the model file under `key`, such as how its data is to be read; copied; NULL
+ * removes it. Keys that begin with "soma." are SOMA_INVALID. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_set_meta(soma_model *model, const char *key,
+                                                         const char *text, soma_error *err);
+SOMA_API const char *soma_model_meta(const soma_model *model, const char *key); /* NULL: none */
 /* Class names, copied; needed by classify models to print names. */
 SOMA_MUST_CHECK SOMA_API soma_status soma_model_set_classes(soma_model *model,
                                                             const char *const *names, int count,

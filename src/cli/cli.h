@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "data/table.h"
 #include "soma/soma.h"
 
 #define SOMA__CLI_MAX_ARGUMENTS 256
@@ -102,6 +103,10 @@ soma_status cli_recipe(const arguments *args, const char *name, soma_recipe **ou
 soma_status cli_recipe_data(const soma_recipe *recipe, soma_data *out, soma_error *err);
 soma_status cli_dataset(const arguments *args, const char *what, bool regress, soma_dataset **out,
                         soma_error *err);
+/* How the model `file` reads tables; *out is NULL where it says nothing, else released with
+ * soma__encoding_release. */
+soma_status cli_encoding(soma__encoding **out, const soma_model *model, const char *file,
+                         soma_error *err);
 /* A model from a model file, or a fresh one from a recipe; then *recipe (destroy it) and *data
  * (clear it) are filled, else empty. */
 typedef struct cli_model {

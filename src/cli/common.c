@@ -93,6 +93,14 @@ soma_status cli_dataset(const arguments *args, const char *what, bool regress, s
     return input_status(soma_dataset_open(out, what, args->data, args->label, regress, err));
 }
 
+soma_status cli_encoding(soma__encoding **out, const soma_model *model, const char *file,
+                         soma_error *err)
+{
+    const char *text = soma_model_meta(model, SOMA__TABLE_META);
+    *out = NULL;
+    return text ? soma__encoding_parse(out, text, file, err) : SOMA_OK;
+}
+
 static bool is_model_file(const char *what)
 {
     size_t n = strlen(what);

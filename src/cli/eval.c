@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "data/options.h"
 
 /* The same number of classes in another order, or other classes, would give a wrong figure in
  * silence. Numbers as names are what models have that were never told names. */
@@ -26,13 +27,43 @@ static soma_status classes_agree(const soma_model *model, const soma_dataset *da
     return SOMA_OK;
 }
 
+/* A table is read as the one was that the model learned from. */
+static soma_status open_data(const arguments *args, const soma_model *model, soma_dataset **out,
+                             soma_error *err)
+{
+    static const soma__target targets[] = {[SOMA_TASK_CLASSIFY] = SOMA__TARGET_CLASSES,
+                                           [SOMA_TASK_BINARY] = SOMA__TARGET_BINARY,
+                                           [SOMA_TASK_REGRESS] = SOMA__TARGET_NUMBERS};
+    soma_task task = soma_model_get_options(model)->task;
+    const char *what = args->positional[1];
+    soma__encoding *encoding;
+    SOMA__TRY(cli_encoding(&encoding, model, args->positional[0], err));
+    bool csv =
+        !strchr(what, ',') && (soma__ends_with(what, ".csv") || soma__ends_with(what, ".csv.gz"));
+    soma_status status = SOMA_OK;
+    if (encoding && csv) {
+        status = soma__encoding_open(out, encoding, what, args->label, targets[task], err);
+    } else if (encoding && !strchr(what, ',')) {
+        const soma__source_request request = {
+            .name = what, .folder = args->data, .target = &targets[task], .encoding = encoding};
+        soma_data data;
+        status = soma__source_open(&data, &request, err);
+        if (status == SOMA_OK)
+            *out = soma_dataset_retain(data.test ? data.test : data.train);
+        soma_data_clear(&data);
+    } else {
+        status = cli_dataset(args, what, task != SOMA_TASK_CLASSIFY, out, err);
+    }
+    soma__encoding_release(encoding);
+    return status;
+}
+
 static soma_status evaluate(const arguments *args, cli_model *m, cli_report *report,
                             soma_error *err)
 {
     SOMA__TRY(cli_context(args, &m->context, err));
     SOMA__TRY(soma_model_load(&m->model, m->context, args->positional[0], err));
-    bool regress = soma_model_get_options(m->model)->task != SOMA_TASK_CLASSIFY;
-    SOMA__TRY(cli_dataset(args, args->positional[1], regress, &m->data.test, err));
+    SOMA__TRY(open_data(args, m->model, &m->data.test, err));
     SOMA__TRY(classes_agree(m->model, m->data.test, err));
     return cli_report_make(report, m->model, m->data.test, args->batch, err);
 }

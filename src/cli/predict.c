@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "data/table.h"
 #include "format/csv.h"
 #include "format/idx.h"
 #include "format/image.h"
@@ -92,51 +93,59 @@ static soma_status read_idx(soma_tensor **out, const arguments *args, const soma
     return SOMA_OK;
 }
 
-static soma_status check_features(const soma__csv_dataset *table, int columns,
-                                  const soma_shape *input, const char *path, soma_error *err)
-{
-    int64_t features = table->feature_count;
-    if (input->ndim == 1 && features != input->dim[0] && columns == input->dim[0] + 1)
-        return soma__fail(err, SOMA_SHAPE,
-                          "'%s' has %d columns, the model takes %lld features: is the label still "
-                          "in? predict wants the features only",
-                          path, columns, (long long)input->dim[0]);
-    if (input->ndim != 1 || features != input->dim[0]) {
-        char text[SOMA_SHAPE_TEXT_SIZE];
-        return soma__fail(err, SOMA_SHAPE,
-                          "'%s' has %lld features, the model takes samples of shape %s", path,
-                          (long long)features, soma_shape_text(input, text, sizeof text));
-    }
-    for (int64_t i = 0; i < soma_tensor_count(table->features); i++)
-        if (!isfinite(soma_tensor_get(table->features, i)))
-            return soma__fail(err, SOMA_INVALID, "'%s': data row %lld has no value for '%s'", path,
-                              (long long)(i / features + 1), table->feature_names[i % features]);
-    return SOMA_OK;
-}
-
-static soma_status read_table(soma_tensor **out, const arguments *args, const soma_shape *input,
-                              const char *path, soma_error *err)
+/* A model that was not made by a recipe for tables: all columns are numbers and features. */
+static soma_status plain_table(soma_tensor **out, const soma_shape *input, const char *path,
+                               soma_error *err)
 {
     soma__csv csv = {0};
-    soma__csv_dataset table = {0};
-    if (args->invert)
-        return soma__fail(err, SOMA_INVALID, "--invert is for pictures, '%s' is a table", path);
     SOMA__TRY(soma__csv_read(&csv, path, NULL, err));
-    soma_status status = soma__csv_features(&table, &csv, -1, err);
-    if (status == SOMA_OK)
-        status = check_features(&table, csv.columns, input, path, err);
-    if (status == SOMA_OK)
-        status = limited(out, soma_tensor_retain(table.features), args->limit, err);
-    soma__csv_dataset_clear(&table);
+    soma_status status = soma_tensor_create(out, SOMA_F32, SOMA_SHAPE(csv.rows, csv.columns), err);
+    if (status == SOMA_OK && (input->ndim != 1 || csv.columns != input->dim[0])) {
+        char text[SOMA_SHAPE_TEXT_SIZE];
+        status =
+            soma__fail(err, SOMA_SHAPE, "'%s' has %d columns, the model takes samples of shape %s",
+                       path, csv.columns, soma_shape_text(input, text, sizeof text));
+    }
+    for (int k = 0; k < csv.columns && status == SOMA_OK; k++) {
+        const soma__csv_column *column = &csv.column[k];
+        if (column->categorical)
+            status = soma__fail(err, SOMA_INVALID, "'%s': column '%s' is text", path, column->name);
+        for (int64_t i = 0; i < csv.rows && status == SOMA_OK; i++) {
+            soma_tensor_f32(*out)[i * csv.columns + k] = (float)column->numbers[i];
+            if (isnan(column->numbers[i]))
+                status = soma__fail(err, SOMA_INVALID, "'%s': data row %lld has no value for '%s'",
+                                    path, (long long)i + 1, column->name);
+        }
+    }
+    if (status != SOMA_OK) {
+        soma_tensor_release(*out);
+        *out = NULL;
+    }
     soma__csv_clear(&csv);
     return status;
 }
 
-static soma_status read_samples(soma_tensor **out, const arguments *args, const soma_shape *input,
+static soma_status read_table(soma_tensor **out, const arguments *args, const soma_model *model,
+                              const char *path, soma_error *err)
+{
+    soma__encoding *encoding;
+    soma_tensor *x;
+    if (args->invert)
+        return soma__fail(err, SOMA_INVALID, "--invert is for pictures, '%s' is a table", path);
+    SOMA__TRY(cli_encoding(&encoding, model, args->positional[0], err));
+    soma_status status = encoding
+                             ? soma__encoding_read(&x, encoding, path, err)
+                             : plain_table(&x, &soma_model_get_options(model)->input, path, err);
+    soma__encoding_release(encoding);
+    return status == SOMA_OK ? limited(out, x, args->limit, err) : status;
+}
+
+static soma_status read_samples(soma_tensor **out, const arguments *args, const soma_model *model,
                                 const char *path, soma_error *err)
 {
+    const soma_shape *input = &soma_model_get_options(model)->input;
     if (soma__ends_with(path, ".csv") || soma__ends_with(path, ".csv.gz"))
-        return read_table(out, args, input, path, err);
+        return read_table(out, args, model, path, err);
     if (soma__ends_with(path, ".png") || soma__ends_with(path, ".PNG"))
         return read_picture(out, args, input, path, err);
     return read_idx(out, args, input, path, err);
@@ -253,7 +262,7 @@ static soma_status predict_file(const arguments *args, soma_model *model, const 
                                 int64_t *samples, soma_error *err)
 {
     soma_tensor *x, *y;
-    SOMA__TRY(read_samples(&x, args, &soma_model_get_options(model)->input, file, err));
+    SOMA__TRY(read_samples(&x, args, model, file, err));
     soma_status status = soma_model_predict(model, x, &y, err);
     soma_tensor_release(x);
     if (status != SOMA_OK)

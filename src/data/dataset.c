@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "data/table.h"
 #include "data/transform.h"
 
 /* --- life ---------------------------------------------------------------------------------------
@@ -37,6 +38,8 @@ void soma_dataset_release(soma_dataset *dataset)
         dataset->source.destroy(dataset->source.user);
     soma_dataset_release(dataset->parent);
     soma__pipeline_destroy(dataset->pipeline);
+    soma__table_release(dataset->table);
+    soma__encoding_release(dataset->encoding);
     soma__free(dataset->index);
     soma__free(dataset);
 }

@@ -27,6 +27,10 @@ struct soma_dataset {
 
     char **class_names; /* class_count entries, or NULL */
     int class_count;    /* 0: not known or not labels */
+
+    struct soma__table *table; /* where a whole of a table came from: retained; else NULL */
+    struct soma__encoding
+        *encoding; /* and how it became features: retained; NULL: it is rows yet */
 };
 
 /* Copies names; replaces the number of classes. Errors: SOMA_INVALID when a label is beyond them.
@@ -42,6 +46,10 @@ soma_status soma__dataset_read_epoch(const soma_dataset *dataset, int64_t epoch,
                                      const int64_t *indexes, int64_t count, void *scratch, void *x,
                                      void *y, soma_error *err);
 size_t soma__dataset_scratch(const soma_dataset *dataset);
+/* As soma_scaling_fit, of the targets of a regression: each to mean 0 and variance 1, or to [0,1].
+ */
+soma_status soma__target_scaling_fit(soma_tensor **shift, soma_tensor **scale,
+                                     const soma_dataset *dataset, bool minmax, soma_error *err);
 /* Bytes that the samples take in memory (0 for the user's function). */
 size_t soma__dataset_memory(const soma_dataset *dataset);
 

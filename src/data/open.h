@@ -2,7 +2,6 @@
 #ifndef SOMA__OPEN_H
 #define SOMA__OPEN_H
 
-#include "format/csv.h"
 #include "soma/data.h"
 
 /* Images [N,H,W] get their channel; labels of any integer type become i64. The names are for
@@ -10,8 +9,4 @@
 soma_status soma__dataset_from_idx(soma_dataset **out, soma_tensor *images, soma_tensor *labels,
                                    const char *images_name, const char *labels_name,
                                    soma_error *err);
-/* `label` and `regress` as in soma_dataset_open_csv. */
-soma_status soma__dataset_from_csv(soma_dataset **out, const soma__csv *csv, const char *label,
-                                   bool regress, soma_error *err);
-
 #endif

@@ -106,3 +106,31 @@ soma_status soma_scaling_fit(soma_tensor **shift, soma_tensor **scale, const som
     }
     return status;
 }
+
+soma_status soma__target_scaling_fit(soma_tensor **shift, soma_tensor **scale,
+                                     const soma_dataset *dataset, bool minmax, soma_error *err)
+{
+    *shift = *scale = NULL;
+    /* The same pass as for inputs, over the targets alone. */
+    int64_t width = (int64_t)(dataset->y_bytes / soma_dtype_size(dataset->y_dtype));
+    soma_tensor *y;
+    if (!soma_dtype_is_float(dataset->y_dtype))
+        return soma__fail(err, SOMA_INVALID, "target_scale is for regressions: these are labels");
+    SOMA__TRY(soma_tensor_create(&y, dataset->y_dtype, SOMA_SHAPE(dataset->count, width), err));
+    void *x = soma__malloc(dataset->x_bytes);
+    soma_status status =
+        x ? SOMA_OK : soma__fail(err, SOMA_MEMORY, "no memory to fit the scaling of targets");
+    for (int64_t i = 0; i < dataset->count && status == SOMA_OK; i++)
+        status = soma_dataset_read(dataset, &i, 1, x,
+                                   (char *)y->data + (size_t)i * dataset->y_bytes, err);
+    soma_dataset *targets = NULL;
+    if (status == SOMA_OK)
+        status = soma_dataset_from_tensors(&targets, y, y, err);
+    if (status == SOMA_OK)
+        status = soma_scaling_fit(shift, scale, targets,
+                                  minmax ? SOMA_SCALE_MINMAX : SOMA_SCALE_STANDARD, err);
+    soma_dataset_release(targets);
+    soma_tensor_release(y);
+    soma__free(x);
+    return status;
+}

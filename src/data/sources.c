@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "data/locate.h"
 #include "data/open.h"
+#include "data/options.h"
 #include "format/cifar.h"
 #include "format/embedded.h"
 #include "format/gzip.h"
@@ -13,6 +14,8 @@
 
 /* Ten times the largest file of the real sets. */
 #define CIFAR_MAX_BYTES ((size_t)2 << 30)
+
+typedef soma__source_request request;
 
 /* --- embedded -----------------------------------------------------------------------------------
  */
@@ -38,11 +41,9 @@ static void stretch(soma_tensor *images)
         pixel[i] = (uint8_t)((pixel[i] * 255 + 8) / 16);
 }
 
-static soma_status open_digits(soma_data *out, const char *folder, const char *name,
-                               soma_error *err)
+static soma_status open_digits(soma_data *out, const request *r, soma_error *err)
 {
-    (void)folder;
-    (void)name;
+    (void)r;
     static const char images_name[] = "digits-images-idx3-ubyte.gz";
     static const char labels_name[] = "digits-labels-idx1-ubyte.gz";
     const void *images, *labels;
@@ -60,22 +61,6 @@ static soma_status open_digits(soma_data *out, const char *folder, const char *n
         soma_tensor_release(y);
     }
     soma_tensor_release(x);
-    return status == SOMA_OK ? split_off_test(out, all, err) : status;
-}
-
-static soma_status open_iris(soma_data *out, const char *folder, const char *name, soma_error *err)
-{
-    (void)folder;
-    (void)name;
-    const void *bytes;
-    size_t size;
-    if (!soma__embedded_find("iris.csv", &bytes, &size))
-        return soma__fail(err, SOMA_NOT_FOUND, "this soma was built without the embedded iris");
-    soma__csv csv = {0};
-    SOMA__TRY(soma__csv_parse(&csv, bytes, size, "iris.csv", NULL, err));
-    soma_dataset *all = NULL;
-    soma_status status = soma__dataset_from_csv(&all, &csv, NULL, false, err);
-    soma__csv_clear(&csv);
     return status == SOMA_OK ? split_off_test(out, all, err) : status;
 }
 
@@ -120,8 +105,9 @@ static const char *const fashion_classes[] = {"T-shirt/top", "Trouser",   "Pullo
                                               "Coat",        "Sandal",    "Shirt",    "Sneaker",
                                               "Bag",         "Ankle boot"};
 
-static soma_status open_mnist(soma_data *out, const char *folder, const char *name, soma_error *err)
+static soma_status open_mnist(soma_data *out, const request *r, soma_error *err)
 {
+    const char *folder = r->folder, *name = r->name;
     SOMA__TRY(open_pair(&out->train, folder, name, "train-images-idx3-ubyte",
                         "train-labels-idx1-ubyte", err));
     soma_status status = open_pair(&out->test, folder, name, "t10k-images-idx3-ubyte",
@@ -311,8 +297,9 @@ static soma_status cifar_classes(soma_data *data, const cifar *kind, const char 
     return status;
 }
 
-static soma_status open_cifar(soma_data *out, const char *folder, const char *name, soma_error *err)
+static soma_status open_cifar(soma_data *out, const request *r, soma_error *err)
 {
+    const char *folder = r->folder, *name = r->name;
     const cifar *kind = cifars;
     while (strcmp(kind->name, name) != 0)
         kind++;
@@ -321,15 +308,163 @@ static soma_status open_cifar(soma_data *out, const char *folder, const char *na
     return cifar_classes(out, kind, folder, err);
 }
 
-/* --- the table ----------------------------------------------------------------------------------
+/* --- tables -------------------------------------------------------------------------------------
+ */
+
+#define NAMES(list_)                                                                               \
+    {                                                                                              \
+        (list_), (int)(sizeof(list_) / sizeof(list_)[0])                                           \
+    }
+
+/* The columns of the sets from UCI (their files have no header, or another one in the same order).
+ */
+static const char *const wine_quality_names[] = {"fixed acidity",
+                                                 "volatile acidity",
+                                                 "citric acid",
+                                                 "residual sugar",
+                                                 "chlorides",
+                                                 "free sulfur dioxide",
+                                                 "total sulfur dioxide",
+                                                 "density",
+                                                 "pH",
+                                                 "sulphates",
+                                                 "alcohol",
+                                                 "quality"};
+static const char *const wine_names[] = {"alcohol",
+                                         "malic acid",
+                                         "ash",
+                                         "alcalinity of ash",
+                                         "magnesium",
+                                         "total phenols",
+                                         "flavanoids",
+                                         "nonflavanoid phenols",
+                                         "proanthocyanins",
+                                         "color intensity",
+                                         "hue",
+                                         "OD280/OD315 of diluted wines",
+                                         "proline",
+                                         "class"};
+static const char *const german_names[] = {"checking account",
+                                           "months",
+                                           "credit history",
+                                           "purpose",
+                                           "amount",
+                                           "savings",
+                                           "employment since",
+                                           "installment rate",
+                                           "personal status",
+                                           "other debtors",
+                                           "residence since",
+                                           "property",
+                                           "age",
+                                           "other installments",
+                                           "housing",
+                                           "credits here",
+                                           "job",
+                                           "dependants",
+                                           "telephone",
+                                           "foreign worker",
+                                           "risk"};
+static const char *const banknote_names[] = {"variance", "skewness", "curtosis", "entropy",
+                                             "class"};
+static const char *const abalone_names[] = {
+    "sex",          "length",         "diameter",       "height",
+    "whole weight", "shucked weight", "viscera weight", "shell weight",
+    "rings"};
+static const char *const house_value[] = {"median_house_value"};
+
+/* A table that is known by name. */
+typedef struct known_table {
+    const char *name;
+    const char *files[3]; /* alternatives */
+    const char *embedded; /* or the name of an embedded file */
+    soma__table_options options;
+} known_table;
+
+static const known_table tables[] = {
+    {.name = "iris", .embedded = "iris.csv"},
+    {.name = "wine", .files = {"wine.csv", NULL}, .options = {.names = NAMES(wine_names)}},
+    {.name = "wine-quality",
+     .files = {"winequality-white.csv", NULL},
+     .options = {.names = NAMES(wine_quality_names), .target = SOMA__TARGET_NUMBERS}},
+    {.name = "wine-quality-red",
+     .files = {"winequality-red.csv", NULL},
+     .options = {.names = NAMES(wine_quality_names), .target = SOMA__TARGET_NUMBERS}},
+    {.name = "california-housing",
+     .files = {"california-housing.csv", "housing.csv", NULL},
+     .options = {.labels = NAMES(house_value),
+                 .missing = SOMA__MISSING_MEDIAN,
+                 .target = SOMA__TARGET_NUMBERS}},
+    {.name = "german-credit",
+     .files = {"german.csv", "german.data", NULL},
+     .options = {.names = NAMES(german_names)}},
+    {.name = "banknote",
+     .files = {"banknote_authentication.csv", "data_banknote_authentication.txt", NULL},
+     .options = {.names = NAMES(banknote_names)}},
+    {.name = "abalone",
+     .files = {"abalone.csv", "abalone.data", NULL},
+     .options = {.names = NAMES(abalone_names), .target = SOMA__TARGET_NUMBERS}},
+};
+
+static soma_status open_rows(soma_dataset **out, const known_table *known, const request *r,
+                             const soma__table_options *options, soma_error *err)
+{
+    const char *subs[] = {known->name, "tabular", "", NULL};
+    if (known->embedded) {
+        const void *bytes;
+        size_t size;
+        if (!soma__embedded_find(known->embedded, &bytes, &size))
+            return soma__fail(err, SOMA_NOT_FOUND, "this soma was built without the embedded %s",
+                              known->name);
+        return soma__table_open(out, known->embedded, bytes, size, options, err);
+    }
+    char *path;
+    SOMA__TRY(soma__data_look(&path, r->folder, subs, known->files, err));
+    if (!path)
+        return soma__data_missing(err, known->name, r->folder, known->files[0]);
+    soma__table_options here = *options;
+    /* The original file of UCI. */
+    if (soma__ends_with(path, "german.data"))
+        here.separator = ' ';
+    soma_status status = soma__table_open(out, path, NULL, 0, &here, err);
+    soma__free(path);
+    return status;
+}
+
+static soma_status open_table(soma_data *out, const request *r, soma_error *err)
+{
+    const known_table *known = tables;
+    soma__arena arena = {0};
+    soma_dataset *all = NULL;
+    while (strcmp(known->name, r->name) != 0)
+        known++;
+    soma__table_options options = known->options;
+    if (r->target)
+        options.target = *r->target;
+    soma_status status = SOMA_OK;
+    if (r->options)
+        status = soma__data_table_options(&options, r->options, r->tree, &arena, err);
+    if (r->encoding)
+        status = soma__encoding_categories(&options.categorical, &arena, r->encoding, err);
+    if (status == SOMA_OK)
+        status = open_rows(&all, known, r, &options, err);
+    soma__arena_clear(&arena);
+    if (status == SOMA_OK)
+        status = split_off_test(out, all, err);
+    if (status == SOMA_OK && r->encoding)
+        status = soma__table_encode_by(out, r->encoding, err);
+    return status;
+}
+
+/* --- all of them --------------------------------------------------------------------------------
  */
 
 static const struct {
     const char *name, *doc;
-    soma_status (*open)(soma_data *out, const char *folder, const char *name, soma_error *err);
+    soma_status (*open)(soma_data *out, const request *request, soma_error *err);
 } sources[] = {
     {"digits", "UCI handwritten digits, 1,797 grey images 8x8, 10 classes; embedded", open_digits},
-    {"iris", "150 flowers, 4 measures, 3 classes; embedded", open_iris},
+    {"iris", "150 flowers, 4 measures, 3 classes; embedded", open_table},
     {"mnist", "60,000 + 10,000 grey images 28x28 of digits, 10 classes; IDX files", open_mnist},
     {"fashion-mnist", "60,000 + 10,000 grey images 28x28 of clothes, 10 classes; IDX files",
      open_mnist},
@@ -337,6 +472,16 @@ static const struct {
      open_cifar},
     {"cifar100", "50,000 + 10,000 colour images 32x32, 100 classes; binary files", open_cifar},
     {"cifar100-coarse", "the same with their 20 coarse classes", open_cifar},
+    {"wine", "178 wines, 13 measures, 3 cultivars; CSV", open_table},
+    {"wine-quality", "4,898 white wines, 11 measures, quality 3 to 9 (regression); CSV",
+     open_table},
+    {"wine-quality-red", "1,599 red wines, 11 measures, quality 3 to 8 (regression); CSV",
+     open_table},
+    {"california-housing", "20,640 districts, 9 measures, median house value (regression); CSV",
+     open_table},
+    {"german-credit", "1,000 loans, 20 measures and categories, 1 good or 2 bad; CSV", open_table},
+    {"banknote", "1,372 banknotes, 4 measures, 0 genuine or 1 forged; CSV", open_table},
+    {"abalone", "4,177 shells, 8 measures, number of rings (regression); CSV", open_table},
 };
 #define SOURCE_COUNT (sizeof sources / sizeof sources[0])
 
@@ -349,14 +494,15 @@ bool soma_data_source(int index, const char **name, const char **doc)
     return true;
 }
 
-soma_status soma_data_open(soma_data *out, const char *name, const char *folder, soma_error *err)
+soma_status soma__source_open(soma_data *out, const soma__source_request *r, soma_error *err)
 {
     *out = (soma_data){0};
+    const char *name = r->name;
     const char *names[SOURCE_COUNT];
     for (size_t i = 0; i < SOURCE_COUNT; i++) {
         names[i] = sources[i].name;
         if (strcmp(sources[i].name, name) == 0) {
-            soma_status status = sources[i].open(out, folder, name, err);
+            soma_status status = sources[i].open(out, r, err);
             if (status != SOMA_OK)
                 soma_data_clear(out);
             return status;
@@ -366,4 +512,14 @@ soma_status soma_data_open(soma_data *out, const char *name, const char *folder,
     return soma__fail(err, SOMA_NOT_FOUND,
                       "there is no data set '%s'%s%s%s; `soma data` lists them", name,
                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+soma_status soma_data_open(soma_data *out, const char *name, const char *folder, soma_error *err)
+{
+    const soma__source_request asked = {.name = name, .folder = folder};
+    SOMA__TRY(soma__source_open(out, &asked, err));
+    soma_status status = soma__table_encode(out, err);
+    if (status != SOMA_OK)
+        soma_data_clear(out);
+    return status;
 }

@@ -12,9 +12,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "format/gzip.h"
+#include "format/utf8.h"
 
 #define MAX_COLUMNS 65536
-#define MAX_FEATURE_VALUES 1000
 #define MAX_BYTES ((size_t)4 << 30)
 
 /* The fields of the whole file, row by row, as NUL-terminated text inside `buffer`: a private copy
@@ -68,9 +68,51 @@ static bool read_quoted(char **at, char **end, int64_t *line)
     return true;
 }
 
+/* Of , ; tab and | the one that is in each of the first rows equally often; if none is, the one
+ * that the first row has most of; if there is none at all, the comma. */
+static char guess_separator(const char *text)
+{
+    static const char candidates[] = ",;\t|";
+    int first[sizeof candidates] = {0}, row[sizeof candidates] = {0}, rows = 0;
+    bool equal[sizeof candidates], quoted = false;
+    size_t best = 0;
+    memset(equal, 1, sizeof equal);
+    for (const char *at = text; rows < 16; at++) {
+        const char *found = *at && !quoted ? strchr(candidates, *at) : NULL;
+        if (found)
+            row[found - candidates]++;
+        if (*at == '"')
+            quoted = !quoted;
+        bool blank = at == text || at[-1] == '\n' || (at[-1] == '\r' && at[0] == '\n');
+        if (*at == 0 || (*at == '\n' && !quoted)) {
+            for (size_t i = 0; i < sizeof candidates - 1 && !blank; i++) {
+                if (rows == 0)
+                    first[i] = row[i];
+                equal[i] = equal[i] && row[i] == first[i];
+            }
+            rows += !blank;
+            memset(row, 0, sizeof row);
+        }
+        if (*at == 0)
+            break;
+    }
+    for (size_t i = 1; i < sizeof candidates - 1; i++) {
+        bool better = first[i] > 0 && equal[i], good = first[best] > 0 && equal[best];
+        if (better != good ? better : first[i] > first[best])
+            best = i;
+    }
+    return candidates[best];
+}
+
+/* Where blanks separate, a run of them is one separator, and none at a row's ends. */
+static char *skip_blanks(char *at, char separator)
+{
+    return separator == ' ' ? at + strspn(at, " \t") : at;
+}
+
 static soma_status tokenise(cells *c, char *text, char separator, const char *name, soma_error *err)
 {
-    const char stops[] = {separator, '\n', '\r', '"', 0};
+    const char stops[] = {separator, '\n', '\r', '"', separator == ' ' ? '\t' : 0, 0};
     int64_t line = 1;
     char *at = text;
 
@@ -79,6 +121,9 @@ static soma_status tokenise(cells *c, char *text, char separator, const char *na
         int columns = 0;
         bool row_ends = false;
 
+        at = skip_blanks(at, separator);
+        if (*at == 0)
+            break;
         /* A blank line is no row: files often end with one or two. */
         if (*at == '\n' || (*at == '\r' && at[1] == '\n')) {
             at += *at == '\r' ? 2 : 1;
@@ -106,12 +151,16 @@ static soma_status tokenise(cells *c, char *text, char separator, const char *na
                                   line, MAX_COLUMNS);
             columns++;
 
-            if (*at == separator) {
+            char *next = skip_blanks(at, separator);
+            if (next != at && *next && *next != '\n' && *next != '\r') {
+                at = next;
+            } else if (separator != ' ' && *at == separator) {
                 at++;
-            } else if (*at == 0) {
+            } else if (*next == 0) {
+                at = next;
                 row_ends = true;
-            } else if (*at == '\n' || (*at == '\r' && at[1] == '\n')) {
-                at += *at == '\r' ? 2 : 1;
+            } else if (*next == '\n' || (*next == '\r' && next[1] == '\n')) {
+                at = next + (*next == '\r' ? 2 : 1);
                 line++;
                 row_ends = true;
             } else {
@@ -166,6 +215,23 @@ static bool is_number(const char *text)
     return soma__parse_float(text, &ignored);
 }
 
+static bool among(const char *text, const char *const *names, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(text, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Is every field of the first row one of the names that are expected? */
+static bool header_is_known(const cells *c, const soma__csv_options *options)
+{
+    for (int i = 0; i < c->columns; i++)
+        if (!among(c->field[i], options->known, options->known_count))
+            return false;
+    return options->known_count > 0;
+}
+
 static bool guess_header(const cells *c)
 {
     bool number_below = false;
@@ -184,12 +250,6 @@ static bool guess_header(const cells *c)
 static int compare_texts(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 /* The column's distinct texts, sorted, and each row's index among them. `first` is the column's
@@ -231,10 +291,12 @@ static soma_status read_categories(soma__csv *csv, soma__csv_column *column, cha
 }
 
 static soma_status read_column(soma__csv *csv, soma__csv_column *column, char **first,
-                               soma_error *err)
+                               const soma__csv_options *options, soma_error *err)
 {
     size_t rows = (size_t)csv->rows, stride = (size_t)csv->columns;
 
+    if (among(column->name, options->text, options->text_count))
+        return read_categories(csv, column, first, err);
     column->numbers = soma__arena_array(&csv->arena, rows, sizeof *column->numbers);
     if (!column->numbers)
         return no_memory(csv->source, err);
@@ -252,7 +314,10 @@ static soma_status read_column(soma__csv *csv, soma__csv_column *column, char **
     return SOMA_OK;
 }
 
-static soma_status name_columns(soma__csv *csv, char **header, soma_error *err)
+/* The names of columns without a header: those that are known, where their number says that they
+ * are meant; else column1, column2, … */
+static soma_status name_columns(soma__csv *csv, char **header, const soma__csv_options *options,
+                                soma_error *err)
 {
     const char **sorted = soma__calloc((size_t)csv->columns, sizeof *sorted);
     soma_status status = SOMA_OK;
@@ -261,7 +326,9 @@ static soma_status name_columns(soma__csv *csv, char **header, soma_error *err)
         return no_memory(csv->source, err);
     for (int i = 0; i < csv->columns; i++) {
         char number[24];
-        const char *name = header ? header[i] : "";
+        const char *name = header                                 ? header[i]
+                           : options->known_count == csv->columns ? options->known[i]
+                                                                  : "";
         if (!*name) {
             snprintf(number, sizeof number, "column%d", i + 1);
             name = number;
@@ -281,7 +348,8 @@ static soma_status name_columns(soma__csv *csv, char **header, soma_error *err)
     return status;
 }
 
-static soma_status build(soma__csv *csv, const cells *c, soma__csv_header mode, soma_error *err)
+static soma_status build(soma__csv *csv, const cells *c, const soma__csv_options *options,
+                         soma_error *err)
 {
     bool header;
 
@@ -289,7 +357,10 @@ static soma_status build(soma__csv *csv, const cells *c, soma__csv_header mode, 
         return soma__fail(err, SOMA_FORMAT, "%s: the file is empty", csv->source);
     for (size_t i = 0; i < c->count; i++)
         c->field[i] = trim(c->field[i]);
-    header = mode == SOMA__CSV_HEADER_YES || (mode == SOMA__CSV_HEADER_AUTO && guess_header(c));
+    header = options->header == SOMA__CSV_HEADER_YES ||
+             (options->header == SOMA__CSV_HEADER_AUTO &&
+              (header_is_known(c, options) || guess_header(c)));
+    csv->header = header;
     csv->rows = c->rows - header;
     csv->columns = c->columns;
     if (csv->rows == 0)
@@ -298,9 +369,10 @@ static soma_status build(soma__csv *csv, const cells *c, soma__csv_header mode, 
     csv->column = soma__arena_array(&csv->arena, (size_t)c->columns, sizeof *csv->column);
     if (!csv->column)
         return no_memory(csv->source, err);
-    SOMA__TRY(name_columns(csv, header ? c->field : NULL, err));
+    SOMA__TRY(name_columns(csv, header ? c->field : NULL, options, err));
     for (int i = 0; i < csv->columns; i++)
-        SOMA__TRY(read_column(csv, &csv->column[i], c->field + (header ? c->columns : 0) + i, err));
+        SOMA__TRY(read_column(csv, &csv->column[i], c->field + (header ? c->columns : 0) + i,
+                              options, err));
     return SOMA_OK;
 }
 
@@ -308,11 +380,14 @@ static soma_status build(soma__csv *csv, const cells *c, soma__csv_header mode, 
 static soma_status parse(soma__csv *out, char *text, size_t size, const char *name,
                          const soma__csv_options *options, soma_error *err)
 {
-    char separator = options && options->separator ? options->separator : ',';
+    static const soma__csv_options usual = {0};
+    char separator;
     const char *zero = size ? memchr(text, 0, size) : NULL;
     cells c = {0};
     soma_status status;
 
+    options = options ? options : &usual;
+    separator = options->separator;
     if (separator == '"' || separator == '\n' || separator == '\r')
         return soma__fail(err, SOMA_INVALID, "a quote or a line end cannot separate CSV fields");
     if (zero) {
@@ -322,15 +397,26 @@ static soma_status parse(soma__csv *out, char *text, size_t size, const char *na
         return soma__fail(err, SOMA_FORMAT, "%s:%" PRId64 ": a NUL byte: this is not a text file",
                           name, line);
     }
+    for (size_t at = 0, bytes; at < size; at += bytes) {
+        bytes = (unsigned char)text[at] < 0x80 ? 1 : soma__utf8_next(text + at, size - at, NULL);
+        if (!bytes) {
+            int64_t line = 1;
+            for (size_t i = 0; i < at; i++)
+                line += text[i] == '\n';
+            return soma__fail(err, SOMA_FORMAT,
+                              "%s:%" PRId64 ": this is not UTF-8 text; `iconv -f latin1 -t utf8` "
+                              "converts the old Western encoding",
+                              name, line);
+        }
+    }
     if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         text += 3; /* the byte order mark that spreadsheets like to write */
 
-    status = tokenise(&c, text, separator, name, err);
+    out->separator = separator ? separator : guess_separator(text);
+    status = tokenise(&c, text, out->separator, name, err);
     if (status == SOMA_OK) {
         out->source = soma__arena_strdup(&out->arena, name);
-        status = out->source
-                     ? build(out, &c, options ? options->header : SOMA__CSV_HEADER_AUTO, err)
-                     : no_memory(name, err);
+        status = out->source ? build(out, &c, options, err) : no_memory(name, err);
     }
     soma__free(c.field);
     if (status != SOMA_OK)
@@ -413,193 +499,4 @@ soma_status soma__csv_column_find(int *out, const soma__csv *csv, const char *wh
     }
     return soma__fail(err, SOMA_NOT_FOUND, "%s: no column is named '%s'%s", csv->source, which,
                       hint);
-}
-
-/* --- columns to tensors ----------------------------------------------------------------------- */
-
-static soma_status count_features(soma__csv_dataset *out, const soma__csv *csv, int label,
-                                  soma_error *err)
-{
-    size_t n = 0;
-
-    for (int i = 0; i < csv->columns; i++) {
-        const soma__csv_column *column = &csv->column[i];
-        if (i == label)
-            continue;
-        if (column->value_count > MAX_FEATURE_VALUES)
-            return soma__fail(err, SOMA_INVALID,
-                              "%s: column '%s' holds %d different texts, too many to be a feature "
-                              "(at most %d)",
-                              csv->source, column->name, column->value_count, MAX_FEATURE_VALUES);
-        n += column->categorical ? (size_t)column->value_count : 1;
-    }
-    if (n == 0)
-        return soma__fail(err, SOMA_INVALID, "%s: no column is left to be a feature", csv->source);
-    out->feature_count = (int64_t)n;
-    out->feature_names = soma__arena_array(&out->arena, n, sizeof *out->feature_names);
-    return out->feature_names ? SOMA_OK : no_memory(csv->source, err);
-}
-
-static soma_status build_features(soma__csv_dataset *out, const soma__csv *csv, int label,
-                                  soma_error *err)
-{
-    float *x;
-    int64_t at = 0, width;
-
-    SOMA__TRY(count_features(out, csv, label, err));
-    width = out->feature_count;
-    SOMA__TRY(soma_tensor_create(&out->features, SOMA_F32, SOMA_SHAPE(csv->rows, width), err));
-    x = soma_tensor_f32(out->features);
-    for (int i = 0; i < csv->columns; i++) {
-        const soma__csv_column *column = &csv->column[i];
-        if (i == label)
-            continue;
-        if (!column->categorical) {
-            out->feature_names[at] = soma__arena_strdup(&out->arena, column->name);
-            for (int64_t row = 0; row < csv->rows; row++)
-                x[row * width + at] = (float)column->numbers[row];
-            if (!out->feature_names[at++])
-                return no_memory(csv->source, err);
-            continue;
-        }
-        for (int32_t v = 0; v < column->value_count; v++) {
-            size_t size = strlen(column->name) + strlen(column->values[v]) + 2;
-            char *name = soma__arena_alloc(&out->arena, size);
-            if (!name)
-                return no_memory(csv->source, err);
-            snprintf(name, size, "%s=%s", column->name, column->values[v]);
-            out->feature_names[at + v] = name;
-        }
-        for (int64_t row = 0; row < csv->rows; row++)
-            if (column->codes[row] >= 0)
-                x[row * width + at + column->codes[row]] = 1;
-        at += column->value_count;
-    }
-    return SOMA_OK;
-}
-
-/* Classes of a column of whole numbers: its distinct values in order. `sorted` has room for one a
- * row. */
-static soma_status number_classes(soma__csv_dataset *out, const soma__csv *csv,
-                                  const soma__csv_column *column, double *sorted, soma_error *err)
-{
-    int64_t *label = soma_tensor_data(out->labels);
-    size_t rows = (size_t)csv->rows, distinct = 0;
-
-    for (size_t i = 0; i < rows; i++) {
-        double value = column->numbers[i];
-        /* Beyond 2^53 neighbouring whole numbers are the same double. */
-        if (value != floor(value) || fabs(value) > 9007199254740992.0)
-            return soma__fail(
-                err, SOMA_INVALID,
-                "%s: label column '%s' holds %g (data row %zu): classes must be whole "
-                "numbers or texts",
-                csv->source, column->name, value, i + 1);
-        sorted[i] = value;
-    }
-    qsort(sorted, rows, sizeof *sorted, compare_doubles);
-    for (size_t i = 0; i < rows; i++)
-        if (i == 0 || sorted[i] != sorted[distinct - 1])
-            sorted[distinct++] = sorted[i];
-    out->class_count = (int64_t)distinct;
-    out->class_names = soma__arena_array(&out->arena, distinct, sizeof *out->class_names);
-    if (!out->class_names)
-        return no_memory(csv->source, err);
-    for (size_t i = 0; i < distinct; i++) {
-        char text[32];
-        snprintf(text, sizeof text, "%" PRId64, (int64_t)sorted[i]);
-        out->class_names[i] = soma__arena_strdup(&out->arena, text);
-        if (!out->class_names[i])
-            return no_memory(csv->source, err);
-    }
-    for (size_t i = 0; i < rows; i++) {
-        const double *found =
-            bsearch(&column->numbers[i], sorted, distinct, sizeof *sorted, compare_doubles);
-        label[i] = found ? found - sorted : 0;
-    }
-    return SOMA_OK;
-}
-
-static soma_status text_classes(soma__csv_dataset *out, const soma__csv *csv,
-                                const soma__csv_column *column, soma_error *err)
-{
-    int64_t *label = soma_tensor_data(out->labels);
-
-    out->class_count = column->value_count;
-    out->class_names =
-        soma__arena_array(&out->arena, (size_t)column->value_count, sizeof *out->class_names);
-    if (!out->class_names)
-        return no_memory(csv->source, err);
-    for (int32_t i = 0; i < column->value_count; i++) {
-        out->class_names[i] = soma__arena_strdup(&out->arena, column->values[i]);
-        if (!out->class_names[i])
-            return no_memory(csv->source, err);
-    }
-    for (int64_t i = 0; i < csv->rows; i++)
-        label[i] = column->codes[i];
-    return SOMA_OK;
-}
-
-static soma_status build_labels(soma__csv_dataset *out, const soma__csv *csv, int label,
-                                soma_error *err)
-{
-    const soma__csv_column *column = &csv->column[label];
-    double *sorted;
-    soma_status status;
-
-    for (int64_t i = 0; i < csv->rows && column->missing; i++)
-        if (column->categorical ? column->codes[i] < 0 : isnan(column->numbers[i]))
-            return soma__fail(err, SOMA_INVALID,
-                              "%s: label column '%s' has no value in data row %" PRId64,
-                              csv->source, column->name, i + 1);
-    SOMA__TRY(soma_tensor_create(&out->labels, SOMA_I64, SOMA_SHAPE(csv->rows), err));
-    if (column->categorical)
-        return text_classes(out, csv, column, err);
-    sorted = soma__calloc((size_t)csv->rows, sizeof *sorted);
-    if (!sorted)
-        return no_memory(csv->source, err);
-    status = number_classes(out, csv, column, sorted, err);
-    soma__free(sorted);
-    return status;
-}
-
-static soma_status bad_label(const soma__csv *csv, int label, soma_error *err)
-{
-    return soma__fail(err, SOMA_INVALID, "%s: label column %d of %d columns", csv->source, label,
-                      csv->columns);
-}
-
-soma_status soma__csv_features(soma__csv_dataset *out, const soma__csv *csv, int label,
-                               soma_error *err)
-{
-    soma_status status;
-
-    if (label < -1 || label >= csv->columns)
-        return bad_label(csv, label, err);
-    status = build_features(out, csv, label, err);
-    if (status != SOMA_OK)
-        soma__csv_dataset_clear(out);
-    return status;
-}
-
-soma_status soma__csv_split(soma__csv_dataset *out, const soma__csv *csv, int label,
-                            soma_error *err)
-{
-    soma_status status;
-
-    if (label < 0)
-        return bad_label(csv, label, err);
-    SOMA__TRY(soma__csv_features(out, csv, label, err));
-    status = build_labels(out, csv, label, err);
-    if (status != SOMA_OK)
-        soma__csv_dataset_clear(out);
-    return status;
-}
-
-void soma__csv_dataset_clear(soma__csv_dataset *dataset)
-{
-    soma_tensor_release(dataset->features);
-    soma_tensor_release(dataset->labels);
-    soma__arena_clear(&dataset->arena);
-    *dataset = (soma__csv_dataset){0};
 }

@@ -1,4 +1,4 @@
-/* csv.h: RFC 4180 tables of numbers and categories, and the tensors to learn from them.
+/* csv.h: RFC 4180 tables of numbers and categories.
  *
  * A field may be quoted, then it may hold separators, line ends and doubled quotes. Lines end in LF
  * or CRLF. A column is numeric when all of its fields that are present read as numbers, else it is
@@ -13,7 +13,6 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "soma/tensor.h"
 
 typedef enum soma__csv_header {
     SOMA__CSV_HEADER_AUTO, /* a first row without numbers, above a row with at least one, is names
@@ -24,7 +23,13 @@ typedef enum soma__csv_header {
 
 typedef struct soma__csv_options {
     soma__csv_header header;
-    char separator; /* 0: ',' */
+    char separator; /* 0: a comma, semicolon, tab or |, whichever fits; ' ': runs of blanks */
+    /* Names that are expected: a first row of nothing else is a header, and columns without a
+     * header get them when there are as many. */
+    const char *const *known;
+    int known_count;
+    const char *const *text; /* columns that are categories even where they hold numbers */
+    int text_count;
 } soma__csv_options;
 
 typedef struct soma__csv_column {
@@ -41,6 +46,8 @@ typedef struct soma__csv_column {
 typedef struct soma__csv {
     soma__arena arena;
     const char *source; /* the file's name, for messages */
+    bool header;        /* it had one */
+    char separator;
     int64_t rows;
     int columns;
     soma__csv_column *column;
@@ -61,28 +68,5 @@ void soma__csv_clear(soma__csv *csv);
  * counted from the end. Errors: SOMA_NOT_FOUND, with the nearest name. */
 soma_status soma__csv_column_find(int *out, const soma__csv *csv, const char *which,
                                   soma_error *err);
-
-/* Features and labels as tensors; {0} is empty. Names live in the arena. */
-typedef struct soma__csv_dataset {
-    soma__arena arena;
-    soma_tensor *features; /* f32 [rows, feature_count] */
-    soma_tensor *labels;   /* i64 [rows] */
-    const char **feature_names;
-    int64_t feature_count;
-    const char **class_names;
-    int64_t class_count;
-} soma__csv_dataset;
-
-/* Every column but `label` becomes features, in order: a numeric one as it is (NaN where missing),
- * a categorical one as a 0/1 feature per value, named "column=value" (all 0 where missing). The
- * label column's distinct values, sorted, are the classes; numbers must be whole. *out must be
- * empty and stays empty on failure. Errors: SOMA_INVALID (label out of range, missing or not whole;
- * no features; a category of more than 1000 values as a feature), SOMA_MEMORY. */
-soma_status soma__csv_split(soma__csv_dataset *out, const soma__csv *csv, int label,
-                            soma_error *err);
-/* The same without labels: every column but `label` (-1: none is one) becomes features. */
-soma_status soma__csv_features(soma__csv_dataset *out, const soma__csv *csv, int label,
-                               soma_error *err);
-void soma__csv_dataset_clear(soma__csv_dataset *dataset);
 
 #endif

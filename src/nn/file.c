@@ -9,6 +9,7 @@
  *   soma.task          "classify", "binary", "regress"
  *   soma.classes       JSON list of names (classify)
  *   soma.frozen        JSON list of the parameters that are not trained
+ *   any other key      as soma_model_set_meta was given it
  */
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +91,8 @@ static soma_status describe(const soma_model *model, soma__archive *archive, som
         soma__archive_set_meta(archive, "soma.task", soma__task_text(model->options.task), err));
     if (model->options.task == SOMA_TASK_CLASSIFY)
         SOMA__TRY(set_json(archive, "soma.classes", classes_value(tree, model), err));
+    for (size_t i = 0; i < model->meta_count; i += 2)
+        SOMA__TRY(soma__archive_set_meta(archive, model->meta[i], model->meta[i + 1], err));
     return set_json(archive, "soma.frozen", frozen_value(tree, model), err);
 }
 
@@ -255,17 +258,37 @@ static soma_status apply_frozen(reader *r, soma_model *model)
     return status;
 }
 
-static soma_status apply_scaling(reader *r, soma_model *model)
+typedef soma_status set_scaling(soma_model *model, const soma_tensor *shift,
+                                const soma_tensor *scale, soma_error *err);
+
+static soma_status apply_pair(reader *r, soma_model *model, const char *shift_name,
+                              const char *scale_name, set_scaling *set)
 {
-    const soma_tensor *shift = soma__archive_find(r->archive, "input.shift");
-    const soma_tensor *scale = soma__archive_find(r->archive, "input.scale");
+    const soma_tensor *shift = soma__archive_find(r->archive, shift_name);
+    const soma_tensor *scale = soma__archive_find(r->archive, scale_name);
     if (!shift && !scale)
         return SOMA_OK;
     if (!shift || !scale)
-        return soma__fail(r->err, SOMA_FORMAT,
-                          "%s has one of input.shift and input.scale, not both", r->source);
-    soma_status status = soma_model_set_scaling(model, shift, scale, r->err);
+        return soma__fail(r->err, SOMA_FORMAT, "%s has one of %s and %s, not both", r->source,
+                          shift_name, scale_name);
+    soma_status status = set(model, shift, scale, r->err);
     return status == SOMA_OK ? status : soma__fail_within(r->err, status, "%s", r->source);
+}
+
+static soma_status apply_scaling(reader *r, soma_model *model)
+{
+    SOMA__TRY(apply_pair(r, model, "input.shift", "input.scale", soma_model_set_scaling));
+    return apply_pair(r, model, "target.shift", "target.scale", soma_model_set_target_scaling);
+}
+
+static soma_status apply_meta(reader *r, soma_model *model)
+{
+    for (size_t i = 0; i < r->archive->meta_count; i++) {
+        const char *key = r->archive->meta[i].key;
+        if (*key && strncmp(key, "soma.", 5) != 0)
+            SOMA__TRY(soma_model_set_meta(model, key, r->archive->meta[i].value, r->err));
+    }
+    return SOMA_OK;
 }
 
 /* Tensors that the architecture does not have are a sign that file and architecture do not belong
@@ -321,6 +344,8 @@ soma_status soma__model_from_archive(soma_model **out, soma_context *context,
         status = apply_classes(&r, model);
     if (status == SOMA_OK)
         status = apply_frozen(&r, model);
+    if (status == SOMA_OK)
+        status = apply_meta(&r, model);
     if (status != SOMA_OK) {
         soma_model_destroy(model);
         return status;
@@ -368,6 +393,7 @@ static soma_status match_weights(const soma_model *model, const soma__archive *a
     for (size_t i = 0; i < archive->count; i++) {
         const char *name = archive->entries[i].name, *last = strrchr(name, '.');
         bool ignored = strchr(name, '/') || strncmp(name, "input.", 6) == 0 ||
+                       strncmp(name, "target.", 7) == 0 ||
                        (last && strcmp(last, ".num_batches_tracked") == 0);
         if (!ignored && soma__model_index(model, name, -1) < 0)
             return soma__fail(err, SOMA_NOT_FOUND,

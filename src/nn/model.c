@@ -5,9 +5,6 @@
 #include "base/mem.h"
 #include "nn/nn.h"
 
-#define SHIFT_NAME "input.shift"
-#define SCALE_NAME "input.scale"
-
 const char *soma__task_text(soma_task task)
 {
     switch (task) {
@@ -393,7 +390,7 @@ soma_status soma__model_create(soma_model **out, soma_context *context, soma_lay
     model->context = context;
     model->layer = layer;
     model->options = *options;
-    model->shift = model->scale = -1;
+    model->shift = model->scale = model->target_shift = model->target_scale = -1;
     if (!model->options.input_dtype)
         model->options.input_dtype = SOMA_F32;
     status = check_options(options, err);
@@ -424,6 +421,9 @@ void soma_model_destroy(soma_model *model)
     soma__model_forget_sessions(model);
     for (size_t i = 0; i < model->parameter_count; i++)
         soma_tensor_release(model->parameters[i]->public.tensor);
+    for (size_t i = 0; i < model->meta_count; i++)
+        soma__free(model->meta[i]);
+    soma__free(model->meta);
     soma__free(model->parameters);
     soma__free(model->rows);
     soma__arena_clear(&model->arena);
@@ -432,68 +432,8 @@ void soma_model_destroy(soma_model *model)
     soma__free(model);
 }
 
-/* --- scaling and classes -----------------------------------------------------------------------
+/* --- classes ------------------------------------------------------------------------------------
  */
-
-/* An f32 tensor of its own, whose shape broadcasts to a sample. */
-static soma_status scaling_tensor(soma_tensor **out, const soma_model *model, const char *what,
-                                  const soma_tensor *tensor, soma_error *err)
-{
-    char left[SOMA_SHAPE_TEXT_SIZE], right[SOMA_SHAPE_TEXT_SIZE];
-    const soma_shape *shape = soma_tensor_shape(tensor);
-    soma_shape both;
-
-    if (!soma__shape_broadcast(shape, &model->options.input, &both) ||
-        !soma_shape_equal(&both, &model->options.input))
-        return soma__fail(err, SOMA_SHAPE, "the %s %s does not broadcast to a sample of %s", what,
-                          soma_shape_text(shape, left, sizeof left),
-                          soma_shape_text(&model->options.input, right, sizeof right));
-    return soma_tensor_cast(out, tensor, SOMA_F32, err);
-}
-
-/* Puts a tensor in the place of a buffer, which is made if it is not there. */
-static soma_status set_buffer(soma_model *model, int *index, const char *name, soma_tensor *tensor,
-                              soma_error *err)
-{
-    if (*index < 0) {
-        SOMA__TRY(soma__model_add(model, name, tensor, false, true, -1, err));
-        *index = (int)model->parameter_count - 1;
-        return SOMA_OK;
-    }
-    soma_parameter *parameter = &model->parameters[*index]->public;
-    soma_tensor_release(parameter->tensor);
-    parameter->tensor = soma_tensor_retain(tensor);
-    return SOMA_OK;
-}
-
-soma_status soma_model_set_scaling(soma_model *model, const soma_tensor *shift,
-                                   const soma_tensor *scale, soma_error *err)
-{
-    soma_tensor *a = NULL, *b = NULL;
-    int shift_index = model->shift, scale_index = model->scale;
-
-    if (!shift || !scale)
-        return soma__fail(err, SOMA_INVALID, "scaling needs both a shift and a scale");
-    soma_status status = scaling_tensor(&a, model, "shift", shift, err);
-    if (status == SOMA_OK)
-        status = scaling_tensor(&b, model, "scale", scale, err);
-    if (status == SOMA_OK)
-        status = set_buffer(model, &shift_index, SHIFT_NAME, a, err);
-    if (status == SOMA_OK) {
-        status = set_buffer(model, &scale_index, SCALE_NAME, b, err);
-        if (status == SOMA_OK) {
-            model->shift = shift_index;
-            model->scale = scale_index;
-        } else {
-            /* Only a first scaling can fail here: the shift was just appended and goes again. */
-            soma_tensor_release(model->parameters[--model->parameter_count]->public.tensor);
-        }
-    }
-    soma_tensor_release(a);
-    soma_tensor_release(b);
-    soma__model_forget_sessions(model);
-    return status;
-}
 
 soma_status soma_model_set_classes(soma_model *model, const char *const *names, int count,
                                    soma_error *err)

@@ -28,7 +28,10 @@ struct soma_model {
     soma__arena arena; /* names, rows */
     soma__model_parameter **parameters;
     size_t parameter_count, parameter_capacity;
-    int shift, scale; /* parameters of the scaling; -1: none */
+    int shift, scale;               /* parameters of the scaling; -1: none */
+    int target_shift, target_scale; /* of the targets */
+    char **meta;                    /* key, text, key, text, … */
+    size_t meta_count, meta_capacity;
     soma_layer_row *rows;
     size_t row_count, row_capacity;
     const char **classes; /* class_count names or numbers */
@@ -52,6 +55,10 @@ int soma__model_index(const soma_model *model, const char *name, int hint);
 int soma__model_add_row(soma_model *model, const char *name, const char *type, int depth);
 /* Adds the flops of nodes [from, graph count) to a row. */
 void soma__model_count_flops(soma_model *model, int row, const soma_graph *graph, size_t from);
+/* Targets as the network learns them, and its output in terms of the targets; the same variable
+ * where targets are not scaled. */
+soma_var soma__model_scale_target(soma_model *model, soma_var y);
+soma_var soma__model_unscale_target(soma_model *model, soma_var out);
 /* Drops the sessions that predict keeps. */
 void soma__model_forget_sessions(soma_model *model);
 const char *soma__task_text(soma_task task);

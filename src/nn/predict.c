@@ -24,7 +24,8 @@ static soma_status make_session(soma_session **out, soma_model *model, int64_t b
     soma_plan *plan = NULL;
     SOMA__TRY(soma_graph_create(&graph, err));
     soma_var x = soma_input(graph, "x", dtype, soma__shape_batched(&model->options.input, batch));
-    soma_var y = soma_model_apply(model, graph, x, SOMA_EVALUATE, (soma_var){0}, NULL, 0, NULL);
+    soma_var y = soma__model_unscale_target(
+        model, soma_model_apply(model, graph, x, SOMA_EVALUATE, (soma_var){0}, NULL, 0, NULL));
     soma_status status = soma_plan_create(&plan, model->context, &y, 1, NULL, 0, err);
     if (status == SOMA_OK)
         status = soma_session_create(out, plan, err);

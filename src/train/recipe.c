@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/value.h"
 #include "data/dataset.h"
+#include "data/options.h"
 #include "data/transform.h"
 #include "format/embedded.h"
 #include "format/yaml.h"
@@ -23,13 +24,6 @@ typedef struct top_section {
     const soma__value *data, *model, *train;
 } top_section;
 
-typedef struct data_section {
-    const char *source, *path, *images, *labels, *label, *test_images, *test_labels;
-    int scale; /* soma_scaling */
-    double validation, test;
-    const soma__value *transforms;
-} data_section;
-
 typedef struct train_section {
     int64_t epochs, batch, patience, checkpoint_steps, loader_threads;
     double min_delta;
@@ -42,7 +36,7 @@ struct soma_recipe {
     char *name;
     char *folder; /* where data is looked for; NULL: the usual places */
     top_section top;
-    data_section data;
+    soma__data_options data;
     soma_transform *transforms;
     int transform_count;
     uint64_t seed;
@@ -53,7 +47,6 @@ struct soma_recipe {
  */
 
 static const char *const task_names[] = {"classify", "binary", "regress", NULL};
-static const char *const scale_names[] = {"none", "unit", "standard", "minmax", NULL};
 
 #define TOP(member_) offsetof(top_section, member_)
 static const soma__field top_fields[] = {
@@ -84,51 +77,6 @@ static const soma__field top_fields[] = {
      .required = true,
      .doc = "the layers"},
     {.key = "train", .kind = SOMA__FIELD_VALUE, .offset = TOP(train), .doc = "how to train"},
-};
-
-#define DATA(member_) offsetof(data_section, member_)
-static const soma__field data_fields[] = {
-    {.key = "source",
-     .kind = SOMA__FIELD_STRING,
-     .offset = DATA(source),
-     .required = true,
-     .doc = "a known name, or csv, idx"},
-    {.key = "path", .kind = SOMA__FIELD_STRING, .offset = DATA(path), .doc = "csv: the file"},
-    {.key = "label",
-     .kind = SOMA__FIELD_STRING,
-     .offset = DATA(label),
-     .doc = "csv: label column, by name or number; the last"},
-    {.key = "images", .kind = SOMA__FIELD_STRING, .offset = DATA(images), .doc = "idx: images"},
-    {.key = "labels", .kind = SOMA__FIELD_STRING, .offset = DATA(labels), .doc = "idx: labels"},
-    {.key = "test_images",
-     .kind = SOMA__FIELD_STRING,
-     .offset = DATA(test_images),
-     .doc = "idx: images of the test part"},
-    {.key = "test_labels",
-     .kind = SOMA__FIELD_STRING,
-     .offset = DATA(test_labels),
-     .doc = "idx: labels of the test part"},
-    {.key = "scale",
-     .kind = SOMA__FIELD_ENUM,
-     .offset = DATA(scale),
-     .choices = scale_names,
-     .doc = "scaling fitted on the training part; none"},
-    {.key = "validation",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = DATA(validation),
-     .min = 0,
-     .max = 1e15,
-     .doc = "share (below 1) or number of samples split off the training part; 0"},
-    {.key = "test",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = DATA(test),
-     .min = 0,
-     .max = 1e15,
-     .doc = "csv, idx without test files: share or number split off first; 0.2"},
-    {.key = "transforms",
-     .kind = SOMA__FIELD_VALUE,
-     .offset = DATA(transforms),
-     .doc = "list of what is done to samples as they are read"},
 };
 
 #define TRAIN(member_) offsetof(train_section, member_)
@@ -220,9 +168,9 @@ static soma_status read_sections(soma_recipe *recipe, soma_error *err)
     recipe->top.seed = 1;
     SOMA__TRY(soma__fields_read(top_fields, COUNT_OF(top_fields), &recipe->top, tree, tree->root,
                                 "recipe", err));
-    recipe->data.test = 0.2;
-    SOMA__TRY(soma__fields_read(data_fields, COUNT_OF(data_fields), &recipe->data, tree,
-                                recipe->top.data, "data", err));
+    recipe->data = soma__data_defaults();
+    SOMA__TRY(soma__fields_read(soma__data_fields, (size_t)soma__data_field_count, &recipe->data,
+                                tree, recipe->top.data, "data", err));
     SOMA__TRY(soma__transforms_read(&recipe->transforms, &recipe->transform_count, tree,
                                     recipe->data.transforms, "data.transforms", err));
     SOMA__TRY(read_train(recipe, err));
@@ -336,45 +284,14 @@ const char *soma_recipe_builtin(int index)
 /* --- data ---------------------------------------------------------------------------------------
  */
 
-static soma_status missing_key(const soma_recipe *recipe, const char *key, soma_error *err)
-{
-    return soma__value_fail(&recipe->tree, recipe->top.data, err, "data: source %s needs '%s'",
-                            recipe->data.source, key);
-}
-
-/* Files without a test part of their own give one by a fixed draw. */
-static soma_status split_test(const soma_recipe *recipe, soma_data *out, soma_error *err)
-{
-    if (recipe->data.test <= 0 || out->test)
-        return SOMA_OK;
-    soma_dataset *all = out->train;
-    soma_status status =
-        soma_dataset_split(&out->train, &out->test, all, recipe->data.test, recipe->seed, err);
-    soma_dataset_release(all);
-    if (status != SOMA_OK)
-        return soma__fail_within(err, status, "%s: data.test", recipe->tree.source);
-    return SOMA_OK;
-}
-
+/* Tables come as rows: what is fitted to them waits until the training part is known. */
 static soma_status open_data(const soma_recipe *recipe, soma_data *out, soma_error *err)
 {
-    const data_section *d = &recipe->data;
-    bool csv = strcmp(d->source, "csv") == 0, idx = strcmp(d->source, "idx") == 0;
-    if (!csv && !idx)
-        return soma_data_open(out, d->source, recipe->folder, err);
-    if (csv) {
-        if (!d->path)
-            return missing_key(recipe, "path", err);
-        SOMA__TRY(soma_dataset_open_csv(&out->train, d->path, d->label,
-                                        recipe->top.task != SOMA_TASK_CLASSIFY, err));
-        return split_test(recipe, out, err);
-    }
-    if (!d->images || !d->labels)
-        return missing_key(recipe, d->images ? "labels" : "images", err);
-    SOMA__TRY(soma_dataset_open_idx(&out->train, d->images, d->labels, err));
-    if (d->test_images && d->test_labels)
-        SOMA__TRY(soma_dataset_open_idx(&out->test, d->test_images, d->test_labels, err));
-    return split_test(recipe, out, err);
+    static const soma__target targets[] = {[SOMA_TASK_CLASSIFY] = SOMA__TARGET_CLASSES,
+                                           [SOMA_TASK_BINARY] = SOMA__TARGET_BINARY,
+                                           [SOMA_TASK_REGRESS] = SOMA__TARGET_NUMBERS};
+    return soma__data_open(out, &recipe->data, &targets[recipe->top.task], &recipe->tree,
+                           recipe->top.data, recipe->folder, recipe->seed, err);
 }
 
 /* Puts the transforms over one part, whose reference it takes over. */
@@ -393,7 +310,8 @@ static soma_status transform_part(const soma_recipe *recipe, soma_dataset **part
     return SOMA_OK;
 }
 
-/* Splits the validation part off the training part, then puts the transforms over all. */
+/* Splits the validation part off the training part, turns a table's rows into features, then puts
+ * the transforms over all. */
 static soma_status finish_parts(const soma_recipe *recipe, soma_data *out, soma_error *err)
 {
     if (recipe->data.validation > 0) {
@@ -404,6 +322,7 @@ static soma_status finish_parts(const soma_recipe *recipe, soma_data *out, soma_
         if (status != SOMA_OK)
             return soma__fail_within(err, status, "%s: data.validation", recipe->tree.source);
     }
+    SOMA__TRY(soma__table_encode(out, err));
     SOMA__TRY(transform_part(recipe, &out->train, true, err));
     SOMA__TRY(transform_part(recipe, &out->validation, false, err));
     return transform_part(recipe, &out->test, false, err);
@@ -477,6 +396,37 @@ static soma_status set_classes(soma_model *model, const soma_dataset *dataset, s
     return status;
 }
 
+static soma_status scale_targets(const soma_recipe *recipe, soma_model *model,
+                                 const soma_data *data, soma_error *err)
+{
+    soma_tensor *shift, *scale;
+    if (!recipe->data.target_scale)
+        return SOMA_OK;
+    if (recipe->top.task != SOMA_TASK_REGRESS)
+        return soma__value_fail(
+            &recipe->tree, recipe->top.data, err,
+            "data.target_scale: only the targets of `task: regress` are scaled");
+    SOMA__TRY(
+        soma__target_scaling_fit(&shift, &scale, data->train, recipe->data.target_scale == 2, err));
+    soma_status status = soma_model_set_target_scaling(model, shift, scale, err);
+    soma_tensor_release(shift);
+    soma_tensor_release(scale);
+    return status;
+}
+
+/* How a table's columns become features goes into the model file, for `soma predict`. */
+static soma_status keep_encoding(soma_model *model, const soma_dataset *train, soma_error *err)
+{
+    const soma__encoding *encoding = soma__dataset_encoding(train);
+    char *text;
+    if (!encoding)
+        return SOMA_OK;
+    SOMA__TRY(soma__encoding_text(&text, encoding, err));
+    soma_status status = soma_model_set_meta(model, SOMA__TABLE_META, text, err);
+    soma__free(text);
+    return status;
+}
+
 static soma_status prepare(const soma_recipe *recipe, soma_model *model, const soma_data *data,
                            soma_error *err)
 {
@@ -489,6 +439,8 @@ static soma_status prepare(const soma_recipe *recipe, soma_model *model, const s
         soma_tensor_release(scale);
         SOMA__TRY(status);
     }
+    SOMA__TRY(scale_targets(recipe, model, data, err));
+    SOMA__TRY(keep_encoding(model, data->train, err));
     return set_classes(model, data->train, err);
 }
 

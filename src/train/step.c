@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "data/dataset.h"
+#include "nn/nn.h"
 #include "optim/optim.h"
 
 /* --- does the data fit the model? ----------------------------------------------------------------
@@ -98,7 +99,7 @@ static soma_var targets_like(soma_var y, soma_var out)
 }
 
 /* *loss: [B]; *correct: a scalar; *classes: predicted classes, or a failed var. */
-static void build_loss(const soma_model *model, soma_var out, soma_var y, soma_var *loss,
+static void build_loss(soma_model *model, soma_var out, soma_var y, soma_var *loss,
                        soma_var *correct, soma_var *classes)
 {
     *classes = (soma_var){out.graph, -1};
@@ -119,7 +120,8 @@ static void build_loss(const soma_model *model, soma_var out, soma_var y, soma_v
         break;
     }
     case SOMA_TASK_REGRESS:
-        *loss = per_sample(soma_squared_error(out, targets_like(y, out)));
+        *loss = per_sample(
+            soma_squared_error(out, soma__model_scale_target(model, targets_like(y, out))));
         *correct = soma_scalar(out.graph, SOMA_F32, 0);
         break;
     }
@@ -209,7 +211,7 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
         if (soma_var_ok(classes))
             outputs[count++] = classes;
         step->raw = count;
-        outputs[count++] = soma_cast(out, SOMA_F32);
+        outputs[count++] = soma_cast(soma__model_unscale_target(model, out), SOMA_F32);
     }
     return soma_plan_create(&step->plan, soma_model_context(model), outputs, count, b->updates,
                             b->update_count, err);

@@ -35,9 +35,11 @@ expect 3 "the model takes [4]" "$soma" eval ok-iris/model.safetensors digits
 expect 3 "the model takes [8,8,1]" "$soma" eval $model iris
 expect 3 "[4]" "$soma" predict ok-iris/model.safetensors "$source_folder/data/sample-digit.png"
 expect 3 "[8,8,1]" "$soma" predict $model "$source_folder/data/iris.csv"
-expect 3 "is the label still in" "$soma" predict ok-iris/model.safetensors "$source_folder/data/iris.csv"
+expect 0 "iris.csv[149]" "$soma" predict ok-iris/model.safetensors "$source_folder/data/iris.csv"
 grep -v virginica "$source_folder/data/iris.csv" >two.csv
-expect 3 "2 classes" "$soma" eval ok-iris/model.safetensors two.csv
+expect 0 "of 100" "$soma" eval ok-iris/model.safetensors two.csv
+cut -d, -f1-3,5 "$source_folder/data/iris.csv" >narrow.csv
+expect 3 "needs the column 'petal_width'" "$soma" predict ok-iris/model.safetensors narrow.csv
 sed 's/setosa/rose/; s/versicolor/tulip/' "$source_folder/data/iris.csv" >others.csv
 expect 3 "rose" "$soma" eval ok-iris/model.safetensors others.csv
 expect 3 "label 9, but the model has 9 classes" "$soma" train small.yaml -o nine -s model.3.dense=9
@@ -108,8 +110,8 @@ expect 4 "table.csv" "$soma" train table.yaml
 expect 3 "table.csv" "$soma" train table.yaml
 table "both parts need at least one" "a,b,label"
 table "table.csv:3" "a,b,label" "1,2,x" "1,2"
-table "NaN" "a,b,label" "1,2,x" "1,,y" "3,4,x" "1,1,x" "2,2,y"
-table "sample 1, value 1" "a,b,label" "1,2,x" "1,,y" "3,4,x" "1,1,x" "2,2,y"
+table "data row 2 has no value for 'b'" "a,b,label" "1,2,x" "1,,y" "3,4,x" "1,1,x" "2,2,y"
+table "data row 2" "a,b,label" "1,2,x" "1,,y" "3,4,x" "1,1,x" "2,2,y"
 table "no value in data row 2" "a,b,label" "1,2,x" "1,3," "3,4,x" "1,1,x" "2,2,y"
 table "table.csv" "a,b,label" "1,2,\"x" "1,3,y"
 table "1.5" "a,b,label" "1,2,0" "1,3,1.5" "2,3,1" "4,5,0" "5,6,1"
@@ -118,8 +120,8 @@ head -c 40 /dev/urandom | tr -d '\n"' >noise.csv; printf '\0' >>noise.csv
 expect 3 "noise.csv" "$soma" data noise.csv
 printf 'a,b\n1,\n' >features.csv
 expect 3 "" "$soma" predict ok-iris/model.safetensors features.csv
-printf 'a,b,c,d\n1,2,3,4\n1,2,,4\n' >features.csv
-expect 3 "data row 2 has no value for 'c'" "$soma" predict ok-iris/model.safetensors features.csv
+printf 'sepal_length,sepal_width,petal_length,petal_width\n1,2,3,4\n1,2,,4\n' >features.csv
+expect 3 "data row 2 has no value for 'petal_length'" "$soma" predict ok-iris/model.safetensors features.csv
 
 # --- IDX
 byte() { printf "\\$(printf %o "$1")"; }

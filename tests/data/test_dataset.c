@@ -219,8 +219,8 @@ static void tables_become_classes_or_targets(void **state)
     assert_near(y, 2.5, 0);
     soma_dataset_release(d);
     path = write_file("a,b\n1,2\nNA,4\n");
-    assert_int_equal(soma_dataset_open_csv(&d, path, NULL, true, &err), SOMA_NUMERIC);
-    assert_non_null(strstr(err.message, "sample 1"));
+    assert_int_equal(soma_dataset_open_csv(&d, path, NULL, true, &err), SOMA_INVALID);
+    assert_non_null(strstr(err.message, "data row 2 has no value for 'a'"));
     remove(path);
 }
 

@@ -117,6 +117,7 @@ static void refuses_bad_tables(void **state)
     expect_failure(parse, "1\n\"2\"3\n", 7, SOMA_FORMAT, "t.csv:2: text follows");
     expect_failure(parse, "1\r2\n", 4, SOMA_FORMAT, "t.csv:1: a carriage return");
     expect_failure(parse, "1\n2\0003\n", 6, SOMA_FORMAT, "t.csv:2: a NUL");
+    expect_failure(parse, "1\n\xe9\n", 4, SOMA_FORMAT, "t.csv:2: this is not UTF-8");
     expect_failure(parse, "a,a\n1,2\n", 8, SOMA_FORMAT, "two columns are named 'a'");
     assert_int_equal(soma__csv_parse(&csv, "a,b\n", 4, "t",
                                      &(soma__csv_options){.header = SOMA__CSV_HEADER_YES}, &err),
@@ -154,60 +155,66 @@ static void finds_columns(void **state)
     soma__csv_clear(&csv);
 }
 
-static void splits_features_and_labels(void **state)
+static void guesses_the_separator(void **state)
 {
-    soma_error err = {0};
-    soma__csv_dataset d = {0};
     soma__csv csv;
     (void)state;
-    load(&csv, "n,c,y\n1,u,10\n,v,-2\n3,?,10\n", NULL);
-    assert_ok(soma__csv_split(&d, &csv, 2, &err), err);
-    assert_int_equal(d.feature_count, 3);
-    assert_string_equal(d.feature_names[0], "n");
-    assert_string_equal(d.feature_names[1], "c=u");
-    assert_string_equal(d.feature_names[2], "c=v");
-    const float *x = soma_tensor_f32(d.features);
-    const int64_t *y = soma_tensor_const_data(d.labels);
-    assert_true(x[0] == 1 && x[1] == 1 && x[2] == 0);
-    assert_true(isnan(x[3]) && x[4] == 0 && x[5] == 1);
-    assert_true(x[6] == 3 && x[7] == 0 && x[8] == 0);
-    assert_int_equal(d.class_count, 2);
-    assert_string_equal(d.class_names[0], "-2");
-    assert_string_equal(d.class_names[1], "10");
-    assert_true(y[0] == 1 && y[1] == 0 && y[2] == 1);
-    soma__csv_dataset_clear(&d);
-
-    assert_int_equal(soma__csv_split(&d, &csv, 0, &err), SOMA_INVALID); /* a label is missing */
-    assert_non_null(strstr(err.message, "data row 2"));
-    assert_int_equal(soma__csv_split(&d, &csv, 3, &err), SOMA_INVALID);
-    assert_int_equal(soma__csv_split(&d, &csv, -1, &err), SOMA_INVALID);
+    load(&csv, "\"a;b\";c\n1,5;2\n3,5;4\n", NULL);
+    assert_int_equal(csv.separator, ';');
+    assert_int_equal(csv.columns, 2);
+    assert_string_equal(csv.column[0].name, "a;b");
     soma__csv_clear(&csv);
-
-    load(&csv, "a,b\n1,1.5\n2,2\n", NULL);
-    assert_int_equal(soma__csv_split(&d, &csv, 1, &err), SOMA_INVALID);
-    assert_non_null(strstr(err.message, "whole"));
+    load(&csv, "a\tb\n1\t2\n", NULL);
+    assert_int_equal(csv.columns, 2);
     soma__csv_clear(&csv);
-    load(&csv, "1\n2\n", NULL);
-    assert_int_equal(soma__csv_split(&d, &csv, 0, &err), SOMA_INVALID); /* no feature is left */
+    load(&csv, "text\nhello, world\n", &(soma__csv_options){.separator = ';'});
+    assert_int_equal(csv.columns, 1);
+    soma__csv_clear(&csv);
+}
+
+static void blanks_separate_in_runs(void **state)
+{
+    soma__csv csv;
+    soma__csv_options options = {.separator = ' '};
+    (void)state;
+    load(&csv, "  1   2\t3  \n4 \"5 6\" 7\r\n   \n8 9 10", &options);
+    assert_int_equal(csv.columns, 3);
+    assert_int_equal(csv.rows, 3);
+    assert_true(csv.column[2].numbers[0] == 3);
+    assert_true(csv.column[1].categorical);
+    assert_true(csv.column[2].numbers[2] == 10);
+    soma__csv_clear(&csv);
+}
+
+static void known_names_are_a_header_or_the_names(void **state)
+{
+    static const char *const known[] = {"u", "v"}, *const text[] = {"v"};
+    soma__csv csv;
+    soma__csv_options options = {.known = known, .known_count = 2, .text = text, .text_count = 1};
+    (void)state;
+    load(&csv, "u,v\nx,1\ny,2\n", &options); /* without the names it would be taken for data */
+    assert_int_equal(csv.rows, 2);
+    assert_true(csv.header);
+    soma__csv_clear(&csv);
+    load(&csv, "1,7\n2,8\n", &options);
+    assert_false(csv.header);
+    assert_string_equal(csv.column[1].name, "v");
+    assert_true(csv.column[1].categorical);
+    assert_string_equal(csv.column[1].values[1], "8");
     soma__csv_clear(&csv);
 }
 
 static void reads_iris(void **state)
 {
     soma_error err = {0};
-    soma__csv_dataset d = {0};
     soma__csv csv = {0};
     int label;
     (void)state;
     assert_ok(soma__csv_read(&csv, SOMA_SOURCE_FOLDER "/data/iris.csv", NULL, &err), err);
     assert_int_equal(csv.rows, 150);
     assert_ok(soma__csv_column_find(&label, &csv, "species", &err), err);
-    assert_ok(soma__csv_split(&d, &csv, label, &err), err);
-    assert_int_equal(d.feature_count, 4);
-    assert_int_equal(d.class_count, 3);
-    assert_string_equal(d.class_names[1], "versicolor");
-    assert_int_equal((int)soma_tensor_get(d.labels, 149), 2);
-    soma__csv_dataset_clear(&d);
+    assert_int_equal(csv.column[label].value_count, 3);
+    assert_string_equal(csv.column[label].values[1], "versicolor");
     soma__csv_clear(&csv);
 }
 
@@ -238,7 +245,9 @@ int main(void)
         cmocka_unit_test(refuses_bad_tables),
         cmocka_unit_test(survives_damage),
         cmocka_unit_test(finds_columns),
-        cmocka_unit_test(splits_features_and_labels),
+        cmocka_unit_test(guesses_the_separator),
+        cmocka_unit_test(blanks_separate_in_runs),
+        cmocka_unit_test(known_names_are_a_header_or_the_names),
         cmocka_unit_test(reads_iris),
 #if defined(SOMA_HAVE_ZLIB) && SOMA_HAVE_ZLIB
         cmocka_unit_test(reads_gzip),

@@ -22,11 +22,7 @@ static const char table[] = "a,b,c\n1,2,x\n3,,y\n";
 static soma_status csv_work(soma_error *err)
 {
     soma__csv csv = {0};
-    soma__csv_dataset set = {0};
     soma_status status = soma__csv_parse(&csv, table, sizeof table - 1, "t", NULL, err);
-    if (status == SOMA_OK)
-        status = soma__csv_split(&set, &csv, 2, err);
-    soma__csv_dataset_clear(&set);
     soma__csv_clear(&csv);
     return status;
 }

@@ -1,0 +1,239 @@
+#include "data/options.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "data/dataset.h"
+
+static const char *const scale_names[] = {"none", "unit", "standard", "minmax", NULL};
+static const char *const target_scale_names[] = {"none", "standard", "minmax", NULL};
+static const char *const header_names[] = {"auto", "yes", "no", NULL};
+static const char *const encode_names[] = {"one_hot", "index", NULL};
+static const char *const missing_names[] = {"error",         "drop",      "mean", "median",
+                                            "most_frequent", "indicator", NULL};
+
+#define DATA(member_) offsetof(soma__data_options, member_)
+const soma__field soma__data_fields[] = {
+    {.key = "source",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(source),
+     .required = true,
+     .doc = "a known name, or csv, idx"},
+    {.key = "path", .kind = SOMA__FIELD_STRING, .offset = DATA(path), .doc = "csv: the file"},
+    {.key = "images", .kind = SOMA__FIELD_STRING, .offset = DATA(images), .doc = "idx: images"},
+    {.key = "labels", .kind = SOMA__FIELD_STRING, .offset = DATA(labels), .doc = "idx: labels"},
+    {.key = "test_images",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(test_images),
+     .doc = "idx: images of the test part"},
+    {.key = "test_labels",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(test_labels),
+     .doc = "idx: labels of the test part"},
+    {.key = "label",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = DATA(label),
+     .doc =
+         "tables: label column, by name or number; a list for a regression of several; the last"},
+    {.key = "names",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = DATA(names),
+     .doc = "tables: list of the names of all columns, for a file without a header"},
+    {.key = "columns",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = DATA(columns),
+     .doc = "tables: list of the columns that are features; all but the label"},
+    {.key = "ignore",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = DATA(ignore),
+     .doc = "tables: list of columns that are not features"},
+    {.key = "categorical",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = DATA(categorical),
+     .doc = "tables: list of columns of numbers that are categories; texts always are"},
+    {.key = "separator",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(separator),
+     .doc = "tables: one character, tab or space; comma, semicolon, tab or |, as it fits"},
+    {.key = "header",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = DATA(header),
+     .choices = header_names,
+     .doc = "tables: is the first row names; auto"},
+    {.key = "encode",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = DATA(encode),
+     .choices = encode_names,
+     .doc = "tables: a category as one 0/1 feature a value, or as its number from 1; one_hot"},
+    {.key = "missing",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = DATA(missing),
+     .choices = missing_names,
+     .doc = "tables: what a field without a value becomes; error"},
+    {.key = "scale",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = DATA(scale),
+     .choices = scale_names,
+     .doc = "scaling of inputs fitted on the training part; none"},
+    {.key = "target_scale",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = DATA(target_scale),
+     .choices = target_scale_names,
+     .doc = "regression: scaling of targets fitted on the training part; none"},
+    {.key = "validation",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = DATA(validation),
+     .min = 0,
+     .max = 1e15,
+     .doc = "share (below 1) or number of samples split off the training part; 0"},
+    {.key = "test",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = DATA(test),
+     .min = 0,
+     .max = 1e15,
+     .doc = "files without a test part: share or number split off first; 0.2"},
+    {.key = "transforms",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = DATA(transforms),
+     .doc = "list of what is done to samples as they are read"},
+};
+const int soma__data_field_count = (int)(sizeof soma__data_fields / sizeof soma__data_fields[0]);
+
+soma__data_options soma__data_defaults(void)
+{
+    return (soma__data_options){.header = -1, .encode = -1, .missing = -1, .test = 0.2};
+}
+
+/* --- tables -------------------------------------------------------------------------------------
+ */
+
+/* A list of names, or one; numbers are taken as they were written. */
+static soma_status read_names(soma__names *out, const soma__value *value, const char *key,
+                              const soma__tree *tree, soma__arena *arena, soma_error *err)
+{
+    if (!value || value->kind == SOMA__NULL)
+        return SOMA_OK;
+    bool list = value->kind == SOMA__LIST;
+    const char **name =
+        soma__arena_array(arena, (size_t)(list ? value->count : 1) + 1, sizeof *name);
+    if (!name)
+        return soma__fail(err, SOMA_MEMORY, "no memory for data.%s", key);
+    int count = 0;
+    for (const soma__value *item = list ? value->first : value; item;
+         item = list ? item->next : NULL) {
+        if (!item->text)
+            return soma__value_fail(tree, item, err, "data.%s: expected names of columns, got %s",
+                                    key, soma__value_kind_text(item->kind));
+        name[count++] = item->text;
+    }
+    *out = (soma__names){name, count};
+    return SOMA_OK;
+}
+
+static soma_status read_separator(char *out, const char *text, const soma__tree *tree,
+                                  const soma__value *section, soma_error *err)
+{
+    if (strcmp(text, "tab") == 0)
+        *out = '\t';
+    else if (strcmp(text, "space") == 0)
+        *out = ' ';
+    else if (strlen(text) == 1)
+        *out = text[0];
+    else
+        return soma__value_fail(tree, section, err,
+                                "data.separator: expected one character, tab or space, got '%.20s'",
+                                text);
+    return SOMA_OK;
+}
+
+soma_status soma__data_table_options(soma__table_options *out, const soma__data_options *o,
+                                     const soma__tree *tree, soma__arena *arena, soma_error *err)
+{
+    const struct {
+        soma__names *to;
+        const soma__value *from;
+        const char *key;
+    } lists[] = {
+        {&out->labels, o->label, "label"},
+        {&out->names, o->names, "names"},
+        {&out->columns, o->columns, "columns"},
+        {&out->ignore, o->ignore, "ignore"},
+        {&out->categorical, o->categorical, "categorical"},
+    };
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        SOMA__TRY(read_names(lists[i].to, lists[i].from, lists[i].key, tree, arena, err));
+    if (o->separator)
+        SOMA__TRY(read_separator(&out->separator, o->separator, tree, o->label, err));
+    if (o->header >= 0)
+        out->header = (soma__csv_header)o->header;
+    if (o->encode >= 0)
+        out->index = o->encode == 1;
+    if (o->missing >= 0)
+        out->missing = (soma__missing)o->missing;
+    return SOMA_OK;
+}
+
+/* --- opening ------------------------------------------------------------------------------------
+ */
+
+static soma_status needs(const soma__data_options *o, const soma__tree *tree,
+                         const soma__value *section, const char *key, soma_error *err)
+{
+    return soma__value_fail(tree, section, err, "data: source %s needs '%s'", o->source, key);
+}
+
+static soma_status open_csv(soma_data *out, const soma__data_options *o, const soma__target *target,
+                            const soma__tree *tree, const soma__value *section, soma_error *err)
+{
+    soma__arena arena = {0};
+    soma__table_options options = {.target = target ? *target : SOMA__TARGET_CLASSES};
+    if (!o->path)
+        return needs(o, tree, section, "path", err);
+    soma_status status = soma__data_table_options(&options, o, tree, &arena, err);
+    if (status == SOMA_OK)
+        status = soma__table_open(&out->train, o->path, NULL, 0, &options, err);
+    soma__arena_clear(&arena);
+    return status;
+}
+
+static soma_status open_idx(soma_data *out, const soma__data_options *o, const soma__tree *tree,
+                            const soma__value *section, soma_error *err)
+{
+    if (!o->images || !o->labels)
+        return needs(o, tree, section, o->images ? "labels" : "images", err);
+    SOMA__TRY(soma_dataset_open_idx(&out->train, o->images, o->labels, err));
+    if (o->test_images && o->test_labels)
+        SOMA__TRY(soma_dataset_open_idx(&out->test, o->test_images, o->test_labels, err));
+    return SOMA_OK;
+}
+
+/* The sets that are known by name bring a test part of their own. */
+static soma_status split_test(soma_data *data, double share, uint64_t seed, const soma__tree *tree,
+                              soma_error *err)
+{
+    if (share <= 0 || data->test)
+        return SOMA_OK;
+    soma_dataset *all = data->train;
+    soma_status status = soma_dataset_split(&data->train, &data->test, all, share, seed, err);
+    soma_dataset_release(all);
+    return status == SOMA_OK ? status
+                             : soma__fail_within(err, status, "%s: data.test", tree->source);
+}
+
+soma_status soma__data_open(soma_data *out, const soma__data_options *o, const soma__target *target,
+                            const soma__tree *tree, const soma__value *section, const char *folder,
+                            uint64_t seed, soma_error *err)
+{
+    *out = (soma_data){0};
+    const soma__source_request request = {o->source, folder, o, tree, target, NULL};
+    bool csv = strcmp(o->source, "csv") == 0, idx = strcmp(o->source, "idx") == 0;
+    soma_status status = csv   ? open_csv(out, o, target, tree, section, err)
+                         : idx ? open_idx(out, o, tree, section, err)
+                               : soma__source_open(out, &request, err);
+    if (status == SOMA_OK && (csv || idx))
+        status = split_test(out, o->test, seed, tree, err);
+    if (status != SOMA_OK)
+        soma_data_clear(out);
+    return status;
+}

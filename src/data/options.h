@@ -1,0 +1,52 @@
+/* options.h: the `data` section of a recipe: one table of fields, and the opening of what it says.
+ */
+#ifndef SOMA__DATA_OPTIONS_H
+#define SOMA__DATA_OPTIONS_H
+
+#include "base/value.h"
+#include "data/table.h"
+
+typedef struct soma__data_options {
+    const char *source, *path, *images, *labels, *test_images, *test_labels;
+    /* tables; -1: as the source has it */
+    const soma__value *label, *names, *columns, *ignore, *categorical;
+    const char *separator;
+    int header, encode, missing;
+    int scale;        /* soma_scaling */
+    int target_scale; /* 0 none, 1 standard, 2 minmax */
+    double validation, test;
+    const soma__value *transforms;
+} soma__data_options;
+
+extern const soma__field soma__data_fields[];
+extern const int soma__data_field_count;
+
+/* A section with all defaults. */
+soma__data_options soma__data_defaults(void);
+
+/* What a section's values say about a table. Lists live in `arena`; `tree` is for messages. Keeps
+ * what `out` has where the section says nothing. Errors: SOMA_INVALID with the line, SOMA_MEMORY.
+ */
+soma_status soma__data_table_options(soma__table_options *out, const soma__data_options *options,
+                                     const soma__tree *tree, soma__arena *arena, soma_error *err);
+
+/* Opens what a section says, with its test part split off; tables come as rows
+ * (soma__table_encode). `target` is what the task needs, NULL: what is usual for the source.
+ * `folder` may be NULL. */
+soma_status soma__data_open(soma_data *out, const soma__data_options *options,
+                            const soma__target *target, const soma__tree *tree,
+                            const soma__value *section, const char *folder, uint64_t seed,
+                            soma_error *err);
+
+/* What is asked of a set that is known by name; all but the name may be NULL. */
+typedef struct soma__source_request {
+    const char *name, *folder;
+    const soma__data_options *options; /* how a table is read, and their tree */
+    const soma__tree *tree;
+    const soma__target *target;
+    soma__encoding *encoding; /* by which a table is to become features */
+} soma__source_request;
+/* sources.c: opens by name. Tables come as rows, unless an encoding is given. */
+soma_status soma__source_open(soma_data *out, const soma__source_request *request, soma_error *err);
+
+#endif
