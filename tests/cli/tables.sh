@@ -31,7 +31,7 @@ printf 'colour,n\nb,\n' >gap.csv
 expect 3 "data row 1 has no value for 'n'" "$soma" predict runs/line/model.safetensors gap.csv
 expect 3 "line.yaml:2: data.target_scale" "$soma" train line.yaml --set task=binary --set data.label=colour -f
 sed 's/label: y/label: [y, [n]]/' line.yaml >list.yaml
-expect 3 "list.yaml:2: data.label: expected names of columns, got a list" "$soma" train list.yaml
+expect 3 "list.yaml:2: data.label: expected names of columns, got list" "$soma" train list.yaml
 expect 3 "no column is named 'colou'; did you mean 'colour'" "$soma" train line.yaml --set data.label=colou -f
 expect 3 "data.separator" "$soma" train line.yaml --set data.separator=:: -f
 
