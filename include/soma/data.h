@@ -123,8 +123,33 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_scaling_fit(soma_tensor **shift, soma_
     X(FLIP, flip)                                                                                  \
     X(PAD_CROP, pad_crop)                                                                          \
     X(CENTER_CROP, center_crop)                                                                    \
+    X(RESIZE, resize)                                                                              \
+    X(RESIZED_CROP, resized_crop)                                                                  \
+    X(ROTATE, rotate)                                                                              \
+    X(SHIFT, shift)                                                                                \
+    X(ZOOM, zoom)                                                                                  \
+    X(SHEAR, shear)                                                                                \
+    X(AFFINE, affine)                                                                              \
+    X(PERSPECTIVE, perspective)                                                                    \
+    X(ELASTIC, elastic)                                                                            \
+    X(COLOR_JITTER, color_jitter)                                                                  \
+    X(GRAYSCALE, grayscale)                                                                        \
+    X(INVERT, invert)                                                                              \
+    X(POSTERIZE, posterize)                                                                        \
+    X(SOLARIZE, solarize)                                                                          \
+    X(EQUALIZE, equalize)                                                                          \
+    X(AUTOCONTRAST, autocontrast)                                                                  \
+    X(SHARPNESS, sharpness)                                                                        \
+    X(GAUSSIAN_BLUR, gaussian_blur)                                                                \
+    X(GAUSSIAN_NOISE, gaussian_noise)                                                              \
+    X(CUTOUT, cutout)                                                                              \
+    X(RANDOM_ERASING, random_erasing)                                                              \
+    X(RAND_AUGMENT, rand_augment)                                                                  \
     X(NORMALIZE, normalize)                                                                        \
-    X(STANDARDIZE, standardize)
+    X(STANDARDIZE, standardize)                                                                    \
+    X(ONE_HOT, one_hot)                                                                            \
+    X(MIXUP, mixup)                                                                                \
+    X(CUTMIX, cutmix)
 
 typedef enum soma_transform_kind {
 #define SOMA__TRANSFORM_ENUM(name_, text_) SOMA_TRANSFORM_##name_,
