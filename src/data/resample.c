@@ -1,6 +1,7 @@
 /* resample.c: images of another size. Bilinear as PIL does it: the weights of an output pixel are a
  * triangle around its centre, as wide as the reduction (so no source pixel is skipped), made in
- * double and used as whole numbers of 22 bits for bytes; columns first, then rows. */
+ * double and used as whole numbers of 22 bits for bytes; columns first, then rows, or, where only
+ * the height shrinks, the other way around. */
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -57,13 +58,19 @@ static char *make_weights(weights *w, char *at, int64_t from, int64_t to, bool b
     return at + weights_bytes(from, to);
 }
 
+static size_t larger(int64_t a, int64_t b)
+{
+    return (size_t)(a > b ? a : b);
+}
+
 size_t soma__resize_work(const soma__form *from, const soma__form *to)
 {
-    /* The middle image has the source's rows and the result's columns. A box of the source needs no
-     * more than all of it, and never more taps. */
-    size_t middle = (size_t)(from->h * to->w * to->c) * soma_dtype_size(from->x_dtype);
+    /* The image between the two directions, and a row of sums. A box of the source needs no more
+     * than all of it, and never more taps. */
+    size_t c = (size_t)to->c, size = soma_dtype_size(from->x_dtype);
+    size_t middle = larger(from->h, to->h) * larger(from->w, to->w) * c * size;
     return weights_bytes(from->w, to->w) + weights_bytes(from->h, to->h) +
-           soma__align_up((size_t)(to->w * to->c) * 4, 64) + soma__align_up(middle, 64);
+           soma__align_up(larger(from->w, to->w) * c * 4, 64) + soma__align_up(middle, 64);
 }
 
 /* --- columns ------------------------------------------------------------------------------------
@@ -132,24 +139,26 @@ static void finish_row_u8(uint8_t *restrict y, const int32_t *restrict sum, int6
         y[i] = to_byte(sum[i]);
 }
 
-static void rows_u8(const weights *w, const uint8_t *x, uint8_t *y, int64_t to, int64_t n,
-                    int32_t *sum)
+/* Rows of n values; those of the source lie `stride` apart. */
+static void rows_u8(const weights *w, const uint8_t *x, int64_t stride, uint8_t *y, int64_t to,
+                    int64_t n, int32_t *sum)
 {
     for (int64_t i = 0; i < to; i++) {
         for (int64_t k = 0; k < n; k++)
             sum[k] = 1 << (BITS - 1);
         for (int32_t t = 0; t < w->count[i]; t++)
-            add_row_u8(sum, x + (w->first[i] + t) * n, n, w->whole[i * w->taps + t]);
+            add_row_u8(sum, x + (w->first[i] + t) * stride, n, w->whole[i * w->taps + t]);
         finish_row_u8(y + i * n, sum, n);
     }
 }
 
-static void rows_f32(const weights *w, const float *x, float *y, int64_t to, int64_t n)
+static void rows_f32(const weights *w, const float *x, int64_t stride, float *y, int64_t to,
+                     int64_t n)
 {
     for (int64_t i = 0; i < to; i++) {
         memset(y + i * n, 0, (size_t)n * sizeof *y);
         for (int32_t t = 0; t < w->count[i]; t++) {
-            const float *p = x + (w->first[i] + t) * n;
+            const float *p = x + (w->first[i] + t) * stride;
             float weight = w->real[i * w->taps + t];
             for (int64_t k = 0; k < n; k++)
                 y[i * n + k] += p[k] * weight;
@@ -172,6 +181,41 @@ static void nearest(const soma__form *from, const soma__form *to, const char *x,
     }
 }
 
+typedef struct pass {
+    weights across, down;
+    int64_t c;
+    bool bytes;
+    int32_t *sum;
+} pass;
+
+/* Each of `rows` rows to `to` columns. */
+static void pass_columns(const pass *p, const char *x, int64_t stride, char *y, int64_t rows,
+                         int64_t to)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        const uint8_t *bytes = (const uint8_t *)x + i * stride;
+        uint8_t *out = (uint8_t *)y + i * to * p->c;
+        if (!p->bytes)
+            columns_f32(&p->across, (const float *)(const void *)x + i * stride,
+                        (float *)(void *)y + i * to * p->c, to, p->c);
+        else if (p->c == 3)
+            columns_u8(&p->across, bytes, out, to, 3);
+        else if (p->c == 1)
+            columns_u8(&p->across, bytes, out, to, 1);
+        else
+            columns_u8(&p->across, bytes, out, to, p->c);
+    }
+}
+
+/* To `to` rows of n values. */
+static void pass_rows(const pass *p, const char *x, int64_t stride, char *y, int64_t to, int64_t n)
+{
+    if (p->bytes)
+        rows_u8(&p->down, (const uint8_t *)x, stride, (uint8_t *)y, to, n, p->sum);
+    else
+        rows_f32(&p->down, (const float *)(const void *)x, stride, (float *)(void *)y, to, n);
+}
+
 void soma__resize(const soma__form *from, const soma__form *to, const void *x, void *y, int64_t top,
                   int64_t left, int64_t h, int64_t w, soma_interpolation interpolation, void *work)
 {
@@ -183,25 +227,16 @@ void soma__resize(const soma__form *from, const soma__form *to, const void *x, v
         nearest(from, to, box, y, h, w);
         return;
     }
-    weights across, down;
-    char *at = make_weights(&across, work, w, to->w, bytes);
-    at = make_weights(&down, at, h, to->h, bytes);
-    int32_t *sum = (int32_t *)(void *)at;
-    char *middle = at + soma__align_up((size_t)n * 4, 64);
-    for (int64_t i = 0; i < h; i++) {
-        const char *p = box + (size_t)(i * row) * size;
-        char *q = middle + (size_t)(i * n) * size;
-        if (!bytes)
-            columns_f32(&across, (const float *)(const void *)p, (float *)(void *)q, to->w, c);
-        else if (c == 3)
-            columns_u8(&across, (const uint8_t *)p, (uint8_t *)q, to->w, 3);
-        else if (c == 1)
-            columns_u8(&across, (const uint8_t *)p, (uint8_t *)q, to->w, 1);
-        else
-            columns_u8(&across, (const uint8_t *)p, (uint8_t *)q, to->w, c);
+    pass p = {.c = c, .bytes = bytes};
+    char *at = make_weights(&p.across, work, w, to->w, bytes);
+    at = make_weights(&p.down, at, h, to->h, bytes);
+    p.sum = (int32_t *)(void *)at;
+    char *middle = at + soma__align_up(larger(from->w, to->w) * (size_t)c * 4, 64);
+    if (to->h < h && to->w >= w) {
+        pass_rows(&p, box, row, middle, to->h, w * c);
+        pass_columns(&p, middle, w * c, y, to->h, to->w);
+    } else {
+        pass_columns(&p, box, row, middle, h, to->w);
+        pass_rows(&p, middle, n, y, to->h, n);
     }
-    if (bytes)
-        rows_u8(&down, (const uint8_t *)middle, y, to->h, n, sum);
-    else
-        rows_f32(&down, (const float *)(const void *)middle, y, to->h, n);
 }

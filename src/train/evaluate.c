@@ -31,12 +31,20 @@ void soma__evaluator_destroy(soma__evaluator *evaluator)
     *evaluator = (soma__evaluator){0};
 }
 
+/* `y` are labels, or f32 distributions, whose largest share counts. */
 static void count_confusion(int64_t *confusion, int classes, const soma__step *step,
-                            const int64_t *truth)
+                            const soma_dataset *like, const void *y)
 {
     const int64_t *predicted = soma_tensor_const_data(soma_session_output(step->session, 2));
-    for (int64_t i = 0; i < step->batch; i++)
-        confusion[truth[i] * classes + predicted[i]]++;
+    for (int64_t i = 0; i < step->batch; i++) {
+        int64_t truth = 0;
+        const float *share = (const float *)y + i * classes;
+        if (like->labels)
+            truth = ((const int64_t *)y)[i];
+        for (int k = 1; k < classes && !like->labels; k++)
+            truth = share[k] > share[truth] ? k : truth;
+        confusion[truth * classes + predicted[i]]++;
+    }
 }
 
 soma_status soma__evaluator_run(soma__evaluator *evaluator, soma_metrics *out, int64_t *confusion,
@@ -58,7 +66,7 @@ soma_status soma__evaluator_run(soma__evaluator *evaluator, soma_metrics *out, i
         SOMA__TRY(soma_session_run(step->session, err));
         soma__meter_add(&meter, step);
         if (confusion && classify)
-            count_confusion(confusion, classes, step, y);
+            count_confusion(confusion, classes, step, evaluator->dataset, y);
         if (evaluator->see)
             evaluator->see(evaluator->user, soma_session_output(step->session, step->raw), y,
                            count);

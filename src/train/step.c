@@ -43,14 +43,24 @@ soma_status soma__labels_fit(const soma_model *model, const soma_dataset *datase
     return SOMA_OK;
 }
 
+/* Labels as distributions over the classes. */
+static bool is_soft(const soma_dataset *dataset, int classes)
+{
+    return dataset->y_dtype == SOMA_F32 && dataset->y_shape.ndim == 1 &&
+           dataset->y_shape.dim[0] == classes;
+}
+
 static soma_status labels_fit(const soma_model *model, const soma_dataset *dataset,
                               const char *part, soma_error *err)
 {
+    char text[SOMA_SHAPE_TEXT_SIZE];
     int classes = soma_model_class_count(model);
-    if (!dataset->labels)
+    if (!dataset->labels && !is_soft(dataset, classes))
         return soma__fail(err, SOMA_DTYPE,
-                          "%s: a classifier needs one i64 label per sample, the data has %s", part,
-                          soma_dtype_text(dataset->y_dtype));
+                          "%s: a classifier needs one i64 label per sample, or an f32 distribution "
+                          "over its %d classes; the data has %s %s",
+                          part, classes, soma_dtype_text(dataset->y_dtype),
+                          soma_shape_text(&dataset->y_shape, text, sizeof text));
     for (int64_t i = 0; i < dataset->count; i++) {
         int64_t label = soma__dataset_label(dataset, i);
         if (label >= classes)
@@ -106,8 +116,10 @@ static void build_loss(soma_model *model, soma_var out, soma_var y, soma_var *lo
     soma_scope_begin(out.graph, "loss");
     switch (soma_model_get_options(model)->task) {
     case SOMA_TASK_CLASSIFY:
-        *loss = soma_cross_entropy(out, y);
         *classes = soma_argmax(out, -1);
+        *loss = soma_cross_entropy(out, y);
+        if (soma_var_dtype(y) == SOMA_F32) /* distributions: the largest share is the label */
+            y = soma_argmax(y, -1);
         *correct = soma_sum(soma_cast(soma_equal(*classes, y), SOMA_F32));
         break;
     case SOMA_TASK_BINARY: {

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "data/transform.h"
+#include "format/yaml.h"
 #include "soma/soma.h"
 
 #define COUNT 37
@@ -250,9 +251,14 @@ static uint64_t epoch_hash(soma_dataset *dataset, int threads, int64_t epoch, in
 static const soma_transform everything[] = {
     {.kind = SOMA_TRANSFORM_PAD_CROP, .pad = 2},
     {.kind = SOMA_TRANSFORM_FLIP},
+    {.kind = SOMA_TRANSFORM_RAND_AUGMENT},
+    {.kind = SOMA_TRANSFORM_COLOR_JITTER, .brightness = 0.4, .contrast = 0.4, .hue = 0.1, .p = 0.7},
     {.kind = SOMA_TRANSFORM_NORMALIZE, .channels = 1, .mean = {0.5}, .std = {0.5}},
+    {.kind = SOMA_TRANSFORM_MIXUP, .p = 0.5},
+    {.kind = SOMA_TRANSFORM_CUTMIX},
 };
 #define EVERYTHING ((int)(sizeof everything / sizeof everything[0]))
+#define ONE_BY_ONE 5 /* of them, without those that look at the batch */
 
 static void draws_depend_on_seed_epoch_and_sample_alone(void **state)
 {
@@ -276,7 +282,6 @@ static void draws_depend_on_seed_epoch_and_sample_alone(void **state)
     soma_dataset_release(part);
     assert_int_equal(soma_dataset_subset(&part, all, some, 3, NULL), SOMA_OK);
     over = transformed(part, everything, EVERYTHING, true);
-    read_one(over, 1, b);
     assert_int_equal(soma_dataset_class_count(over), 5);
     soma_dataset_release(over);
     soma_dataset_release(part);
@@ -304,8 +309,8 @@ static void sources_of_all_kinds_give_the_same(void **state)
                                   .read = reads,
                                   .user = all};
     assert_int_equal(soma_dataset_from_callback(&called, &source, NULL), SOMA_OK);
-    soma_dataset *a = transformed(all, everything, EVERYTHING, true);
-    soma_dataset *b = transformed(called, everything, EVERYTHING, true);
+    soma_dataset *a = transformed(all, everything, ONE_BY_ONE, true);
+    soma_dataset *b = transformed(called, everything, ONE_BY_ONE, true);
     float x[BYTES], y[BYTES];
     for (int64_t i = 0; i < 20; i++) {
         read_one(a, i, x);
@@ -355,6 +360,218 @@ static void evaluation_is_not_random(void **state)
     soma_dataset_release(all);
 }
 
+/* --- every kind ---------------------------------------------------------------------------------
+ */
+
+/* Options that a kind needs, and such as make it do something each time. */
+static soma_transform usable(int kind)
+{
+    soma_transform t = {.kind = (soma_transform_kind)kind, .p = 1};
+    t.size[0] = kind == SOMA_TRANSFORM_GAUSSIAN_BLUR ? 5 : 6;
+    t.size[1] = 5;
+    t.pad = 2;
+    t.degrees = 40;
+    t.shift[0] = t.shift[1] = t.shear[0] = t.shear[1] = 0.5;
+    t.scale[0] = 0.4;
+    t.scale[1] = kind == SOMA_TRANSFORM_ZOOM || kind == SOMA_TRANSFORM_AFFINE ? 1.6 : 0.9;
+    t.brightness = t.contrast = t.saturation = 0.5;
+    t.hue = 0.3;
+    t.channels = 1;
+    t.mean[0] = 0.4;
+    t.std[0] = 0.3;
+    return t;
+}
+
+/* In range, finite, the same twice, on images of all layouts; something happens. */
+static void every_kind_works_on_every_image(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][3] = {{9, 7, 3}, {16, 33, 1}, {6, 6, 3}, {40, 8, 3}};
+    for (int kind = 0; kind < soma__transform_type_count(); kind++)
+        for (int at = 0; at < 8; at++) {
+            const soma__transform_type *type = soma__transform_type_at(kind);
+            const int64_t *shape = shapes[at / 2];
+            soma_dtype dtype = at & 1 ? SOMA_F32 : SOMA_U8;
+            soma_transform t = usable(kind);
+            if (shape[2] == 1 && kind == SOMA_TRANSFORM_GRAYSCALE)
+                continue;
+            if (shape[2] == 1)
+                t.hue = t.saturation = 0;
+            soma_tensor *x, *y;
+            assert_int_equal(
+                soma_tensor_create(&x, dtype, SOMA_SHAPE(9, shape[0], shape[1], shape[2]), NULL),
+                SOMA_OK);
+            assert_int_equal(soma_tensor_create(&y, SOMA_I64, SOMA_SHAPE(9), NULL), SOMA_OK);
+            for (int64_t i = 0; i < soma_tensor_count(x); i++)
+                soma_tensor_set(x, i, (double)(i * 7919 % 200 + 20) / (dtype == SOMA_U8 ? 1 : 255));
+            for (int64_t i = 0; i < 9; i++)
+                soma_tensor_set(y, i, (double)(i % 4));
+            soma_dataset *all, *out;
+            soma_error err = {0};
+            assert_int_equal(soma_dataset_from_tensors(&all, x, y, NULL), SOMA_OK);
+            t.when = SOMA_WHEN_ALWAYS;
+            if (soma_dataset_transform(&out, all, &t, 1, true, 1, &err) != SOMA_OK)
+                fail_msg("%s", err.message);
+            soma_dtype to = soma_dataset_x_dtype(out);
+            int64_t n, indexes[9] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+            assert_true(soma__shape_count(soma_dataset_x_shape(out), &n));
+            size_t bytes = (size_t)n * 9 * soma_dtype_size(to);
+            char *a = soma__aligned(bytes), *b = soma__aligned(bytes);
+            float targets[9 * 4 * 2];
+            assert_int_equal(soma_dataset_read(out, indexes, 9, a, targets, NULL), SOMA_OK);
+            assert_int_equal(soma_dataset_read(out, indexes, 9, b, targets, NULL), SOMA_OK);
+            assert_memory_equal(a, b, bytes);
+            bool free_range = kind == SOMA_TRANSFORM_NORMALIZE ||
+                              kind == SOMA_TRANSFORM_STANDARDIZE ||
+                              kind == SOMA_TRANSFORM_GAUSSIAN_NOISE;
+            for (int64_t i = 0; i < 9 * n && to == SOMA_F32; i++) {
+                double value = soma__load(to, a, i);
+                if (!isfinite(value) || (!free_range && (value < -1e-6 || value > 1 + 1e-6)))
+                    fail_msg("%s: value %lld is %g", type->name, (long long)i, value);
+            }
+            /* Fewer pixels than levels have no histogram to make even. */
+            bool still = kind == SOMA_TRANSFORM_ONE_HOT ||
+                         (kind == SOMA_TRANSFORM_EQUALIZE && shape[0] * shape[1] < 512);
+            if (n * 9 == soma_tensor_count(x) && to == dtype && !still &&
+                memcmp(a, soma_tensor_data(x), bytes) == 0)
+                fail_msg("%s changed nothing", type->name);
+            soma__free(a);
+            soma__free(b);
+            soma_dataset_release(out);
+            soma_dataset_release(all);
+            soma_tensor_release(x);
+            soma_tensor_release(y);
+        }
+}
+
+/* --- batches ------------------------------------------------------------------------------------
+ */
+
+/* Two constant classes: what a sample holds of its neighbour can be read off its pixels, and must
+ * be what its target says. */
+static void mixed_targets_are_what_is_in_the_picture(void **state)
+{
+    (void)state;
+    enum { N = 64 };
+    for (int at = 0; at < 4; at++) {
+        bool cut = at & 1, f32 = at & 2;
+        soma_tensor *x, *y;
+        soma_dataset *all;
+        assert_int_equal(
+            soma_tensor_create(&x, f32 ? SOMA_F32 : SOMA_U8, SOMA_SHAPE(N, H, W, C), NULL),
+            SOMA_OK);
+        assert_int_equal(soma_tensor_create(&y, SOMA_I64, SOMA_SHAPE(N), NULL), SOMA_OK);
+        for (int64_t i = 0; i < N * BYTES; i++)
+            soma_tensor_set(x, i, i / BYTES % 2 ? (f32 ? 1 : 200) : 0);
+        for (int64_t i = 0; i < N; i++)
+            soma_tensor_set(y, i, (double)(i % 2));
+        assert_int_equal(soma_dataset_from_tensors(&all, x, y, NULL), SOMA_OK);
+        soma_transform t = {.kind = cut ? SOMA_TRANSFORM_CUTMIX : SOMA_TRANSFORM_MIXUP};
+        soma_dataset *mixed = transformed(all, &t, 1, true);
+        assert_int_equal(soma_dataset_y_dtype(mixed), SOMA_F32);
+        static float pixels[N * BYTES], share[N * 2];
+        int64_t index[N];
+        double least = 1, most = 0;
+        for (int64_t i = 0; i < N; i++)
+            index[i] = i;
+        assert_int_equal(soma_dataset_read(mixed, index, N, pixels, share, NULL), SOMA_OK);
+        for (int64_t i = 0; i < N; i++) {
+            double sum = 0;
+            for (int64_t k = 0; k < BYTES; k++)
+                sum += soma__load(soma_dataset_x_dtype(mixed), pixels, i * BYTES + k) /
+                       (f32 ? 1 : 200) / BYTES;
+            double one = (double)share[2 * i + 1], own = (double)share[2 * i + i % 2];
+            assert_true(fabs((double)share[2 * i] + one - 1) < 1e-6);
+            assert_true(fabs(sum - one) < (f32 || cut ? 1e-5 : 0.5 / 200 + 1e-5));
+            least = fmin(least, own);
+            most = fmax(most, own);
+        }
+        assert_true(least < 0.4 && most > 0.9);
+        soma_dataset_release(mixed);
+        soma_dataset_release(all);
+        soma_tensor_release(x);
+        soma_tensor_release(y);
+    }
+}
+
+/* --- recipes ------------------------------------------------------------------------------------
+ */
+
+static soma_status read_text(const char *text, soma_transform **list, int *count, soma_error *err)
+{
+    soma__tree tree = {0};
+    SOMA__TRY(soma__yaml_parse(&tree, text, strlen(text), "r.yaml", err));
+    soma_status status = soma__transforms_read(list, count, &tree, tree.root, "transforms", err);
+    soma__tree_clear(&tree);
+    return status;
+}
+
+static void lists_are_read_and_written(void **state)
+{
+    (void)state;
+    soma_transform *list, *again;
+    int count, kept;
+    soma_error err = {0};
+    soma_status status = read_text("- pad_crop: {pad: 4, border: reflect}\n- flip: vertical\n"
+                                   "- resized_crop: {size: [6, 5], scale: [0.5, 1]}\n"
+                                   "- zoom: [0.8, 1.25]\n"
+                                   "- resize: {size: 8, when: evaluate}\n"
+                                   "- center_crop: {size: [6, 5], when: evaluate}\n"
+                                   "- normalize: {mean: [0.1, 0.2, 0.3], std: [1, 2, 3]}\n"
+                                   "- mixup: 0.2\n",
+                                   &list, &count, &err);
+    if (status == SOMA_UNSUPPORTED) /* built without libyaml */
+        return;
+    if (status != SOMA_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(count, 8);
+    assert_true(list[0].pad == 4 && list[0].border == SOMA_BORDER_REFLECT);
+    assert_true(list[1].direction == SOMA_VERTICAL && list[3].scale[1] == 1.25);
+    assert_true(list[6].channels == 3 && list[6].std[2] == 3 && list[7].alpha == 0.2);
+    soma_dataset *all = pictures(SOMA_U8), *train = transformed(all, list, count, true);
+    soma_dataset *test = transformed(all, list, count, false);
+    assert_true(soma_shape_equal(soma_dataset_x_shape(train), soma_dataset_x_shape(test)));
+    /* What evaluation needs goes into model files and comes back the same. */
+    soma__tree tree = {0};
+    soma__value *value = soma__transforms_value(&tree, list, count);
+    assert_non_null(value);
+    assert_int_equal(soma__transforms_read(&again, &kept, &tree, value, "t", &err), SOMA_OK);
+    assert_int_equal(kept, 3);
+    assert_memory_equal(&again[0], &list[4], sizeof *list);
+    assert_memory_equal(&again[2], &list[6], sizeof *list);
+    soma_dataset *same = transformed(all, again, kept, false);
+    float a[BYTES], b[BYTES];
+    read_one(test, 3, a);
+    read_one(same, 3, b);
+    assert_memory_equal(a, b, 6 * 5 * 3 * sizeof(float));
+    soma__tree_clear(&tree);
+    soma__free(list);
+    soma__free(again);
+    soma_dataset_release(same);
+    soma_dataset_release(train);
+    soma_dataset_release(test);
+    soma_dataset_release(all);
+    static const char *const bad[][2] = {
+        {"flip", "expected a list of transforms, got text"},
+        {"- flop", "r.yaml:1: transforms.0: unknown transform 'flop', did you mean 'flip'?"},
+        {"- flip\n- pad_crop", "transforms.1.pad_crop: 'pad' is missing"},
+        {"- pad_crop: {pads: 4}", "unknown key 'pads', did you mean 'pad'?"},
+        {"- pad_crop: {pad: 0}", "must be from 1 to 16384, got '0'"},
+        {"- standardize: 3", "takes no short form"},
+        {"- {flip: {}, invert: {}}", "one transform needs one name, found 'flip' and 'invert'"},
+        {"- 3", "expected a transform such as `flip`"},
+        {"- normalize: {mean: [1, 2], std: 3}", "expected one number, or one for each channel"},
+        {"- normalize: {mean: [a]}", "expected a number, got text"},
+        {"- zoom: [1, 2, 3]", "expected 2 numbers, or one for all, got 3"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        err = (soma_error){0};
+        assert_int_equal(read_text(bad[i][0], &list, &count, &err), SOMA_INVALID);
+        if (!strstr(err.message, bad[i][1]))
+            fail_msg("%s: %s", bad[i][0], err.message);
+    }
+}
+
 /* --- what is refused ----------------------------------------------------------------------------
  */
 
@@ -381,6 +598,24 @@ static void faults_are_told(void **state)
          SOMA_SHAPE,
          "2 means for 3 channels"},
         {{{.kind = SOMA_TRANSFORM_NORMALIZE, .channels = 1}}, 1, SOMA_INVALID, "std must be above"},
+        {{{.kind = SOMA_TRANSFORM_MIXUP}, {.kind = SOMA_TRANSFORM_FLIP}},
+         2,
+         SOMA_INVALID,
+         "transforms.1.flip: mixup and cutmix work on whole batches: put them last"},
+        {{{.kind = SOMA_TRANSFORM_STANDARDIZE}, {.kind = SOMA_TRANSFORM_INVERT}},
+         2,
+         SOMA_INVALID,
+         "put it before normalize and standardize"},
+        {{{.kind = SOMA_TRANSFORM_COLOR_JITTER}}, 1, SOMA_INVALID, "changes nothing"},
+        {{{.kind = SOMA_TRANSFORM_GAUSSIAN_BLUR, .size = {4, 0}}}, 1, SOMA_INVALID, "must be odd"},
+        {{{.kind = SOMA_TRANSFORM_GAUSSIAN_BLUR, .size = {15, 0}}},
+         1,
+         SOMA_SHAPE,
+         "a kernel of 15 does not fit an image of 9x7"},
+        {{{.kind = SOMA_TRANSFORM_ZOOM, .scale = {0.5, 1000}}},
+         1,
+         SOMA_INVALID,
+         "scale: must be from 0.01 to 100"},
         {{{.kind = SOMA_TRANSFORM_FLIP},
           {.kind = SOMA_TRANSFORM_CENTER_CROP, .size = {4, 4}, .when = SOMA_WHEN_TRAIN}},
          2,
@@ -455,6 +690,9 @@ int main(void)
         cmocka_unit_test(draws_depend_on_seed_epoch_and_sample_alone),
         cmocka_unit_test(sources_of_all_kinds_give_the_same),
         cmocka_unit_test(evaluation_is_not_random),
+        cmocka_unit_test(every_kind_works_on_every_image),
+        cmocka_unit_test(mixed_targets_are_what_is_in_the_picture),
+        cmocka_unit_test(lists_are_read_and_written),
         cmocka_unit_test(faults_are_told),
         cmocka_unit_test(the_registry_is_whole),
     };
