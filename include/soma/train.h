@@ -116,6 +116,59 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_evaluate_scores(soma_model *model,
                                                           int64_t batch, soma_scores *out,
                                                           int64_t *confusion, soma_error *err);
 
+/* --- probes: short looks at a model before hours go into a training -----------------------------
+ * Each leaves weights, buffers and data as they were. They take the same steps as soma_train.
+ */
+
+/* Learning-rate range test (Smith 2017): one step at each of `steps` rates that rise evenly on a
+ * logarithmic scale, until the loss is four times its best or not finite. */
+typedef struct soma_rate_test {
+    double *rates, *losses; /* count entries; losses smoothed as by fastai (0.98, debiased) */
+    int64_t count;
+    double steepest; /* the rate at which the loss falls fastest; NaN: it never falls */
+    double lowest;   /* a tenth of the rate at which the loss is lowest */
+    double current;  /* the options' rate, or their kind's default */
+} soma_rate_test;
+SOMA_API void soma_rate_test_clear(soma_rate_test *test);
+/* from, to, steps 0: 1e-7, 10, 100. The options' schedule and averages do not count. Errors as
+ * soma_train, but a loss that is not finite is an end, not an error. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_find_rate(soma_model *model, soma_dataset *dataset,
+                                                    const soma_train_options *options, double from,
+                                                    double to, int64_t steps, soma_rate_test *out,
+                                                    soma_error *err);
+/* The curve as a picture: ".svg" or ".png" by the path's end. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_rate_test_plot(const soma_rate_test *test,
+                                                         const char *path, soma_error *err);
+
+/* Can the model learn one batch by heart? A sound one can; else model, loss or labels are at fault.
+ * Takes `steps` steps (0: 200) on the first batch at the options' rate, without weight decay,
+ * schedule or averages. */
+typedef struct soma_overfit_test {
+    int64_t samples, steps;
+    double first_loss, last_loss;
+    double accuracy; /* of the batch in the last step; NaN for regression */
+    bool learnt;     /* the loss fell to a tenth, or all labels are right */
+} soma_overfit_test;
+SOMA_MUST_CHECK SOMA_API soma_status soma_overfit(soma_model *model, soma_dataset *dataset,
+                                                  const soma_train_options *options, int64_t steps,
+                                                  soma_overfit_test *out, soma_error *err);
+
+/* How gradients reach the parameters: root mean squares over `batches` batches (0: 4), without any
+ * update. A weight's gradient has vanished or exploded when it is 1000 times below or above that of
+ * the last weight (parameters of two or more dimensions), where it comes from, or is zero or not
+ * finite. */
+typedef enum soma_flow { SOMA_FLOW_SOUND, SOMA_FLOW_VANISHING, SOMA_FLOW_EXPLODING } soma_flow;
+typedef struct soma_gradient_row {
+    const char *name; /* borrowed from the model */
+    double weight, gradient;
+    soma_flow flow; /* of weights; else sound */
+} soma_gradient_row;
+/* One row a trainable parameter, in the model's order; `*rows` is released with soma_free. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_gradient_flow(soma_model *model, soma_dataset *dataset,
+                                                        const soma_train_options *options,
+                                                        int64_t batches, soma_gradient_row **rows,
+                                                        int *count, soma_error *err);
+
 /* What a training will take, before it runs. */
 typedef struct soma_train_cost {
     int64_t parameters, trainable;

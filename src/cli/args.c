@@ -46,6 +46,13 @@ static const option options[] = {
     {"train", 0, OPTION_FLAG, NULL, AT(train), 0,
      "the training step (forward, backward, update) instead of inference"},
     {"runs", 0, OPTION_NUMBER, "N", AT(runs), 1, "runs to average over; default: 20"},
+    {"rate", 0, OPTION_FLAG, NULL, AT(rate), 0, "look for a fitting learning rate"},
+    {"overfit", 0, OPTION_FLAG, NULL, AT(overfit), 0, "learn one batch by heart"},
+    {"gradients", 0, OPTION_FLAG, NULL, AT(gradients), 0,
+     "sizes of weights and gradients; names those that vanish or explode"},
+    {"steps", 0, OPTION_NUMBER, "N", AT(steps), 2,
+     "steps of a probe; default: 100 for the rate, 200 for the batch"},
+    {"plot", 0, OPTION_TEXT, "FILE", AT(plot), 0, "draw the rate's curve: .svg or .png"},
     {"dot", 0, OPTION_TEXT, "FILE", AT(dot), 0, "write the plan as a Graphviz picture"},
 };
 #define OPTION_COUNT (sizeof options / sizeof options[0])

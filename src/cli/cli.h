@@ -30,10 +30,11 @@ typedef struct arguments {
     int positional_count;
     const char *set[SOMA__CLI_MAX_ARGUMENTS];
     int set_count;
-    bool help, json, quiet, dry_run, resume, list, layers, transforms, train, invert, force;
+    bool help, json, rate, overfit, gradients, quiet, dry_run, resume, list, layers, transforms,
+        train, invert, force;
     bool optimizers, schedules;
-    const char *data, *out, *isa, *label, *dot;
-    int64_t threads, folds, seed, epochs, batch, runs, top, limit;
+    const char *data, *out, *isa, *label, *dot, *plot;
+    int64_t threads, folds, steps, seed, epochs, batch, runs, top, limit;
     bool seed_given;
 } arguments;
 
@@ -84,6 +85,7 @@ extern volatile int cli_stop_requested;
 void cli_catch_signals(void);
 /* folds.c: `soma train --folds K`. */
 int cli_run_folds(const arguments *args);
+int cli_run_probe(const arguments *args);
 int cli_run_eval(const arguments *args);
 int cli_run_predict(const arguments *args);
 int cli_run_summary(const arguments *args);

@@ -16,6 +16,14 @@ const command cli_commands[] = {
      "soma train mnist-cnn --dry-run\twhat it would take\n"
      "soma train mnist-cnn --resume\tgoes on where it was stopped\n",
      "set out data folds seed epochs batch resume force dry-run list", 1, 1, cli_run_train},
+    {"probe", "RECIPE [options]", "try a recipe before a training: rate, one batch, gradients",
+     "Three short looks, all of them unless some are named; nothing is saved. --rate raises the "
+     "learning rate step by step and tells where the loss falls fastest (Smith 2017). --overfit "
+     "learns one batch by heart, which every sound model can. --gradients shows how large the "
+     "gradients of each parameter are.",
+     "soma probe digits-cnn\tall three\n"
+     "soma probe my.yaml --rate --plot rate.png\tthe curve as a picture\n",
+     "rate overfit gradients steps plot set data seed batch", 1, 1, cli_run_probe},
     {"eval", "MODEL DATA [options]", "loss, accuracy and confusion matrix on labelled data",
      "DATA is a data set's name (its test part is used), a .csv file, or images.idx,labels.idx.",
      "soma eval runs/digits-cnn/model.safetensors digits\tthe fixed test part of the digits\n"

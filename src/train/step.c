@@ -281,6 +281,37 @@ soma_status soma__step_feed(soma__step *step, const soma_model *model, const som
     return SOMA_OK;
 }
 
+/* --- the optimiser ------------------------------------------------------------------------------
+ */
+
+soma_status soma__optimizer_for_model(soma_optimizer **out, float **hyper, const soma_model *model,
+                                      const soma_optimizer_options *options, soma_error *err)
+{
+    int count = soma_model_parameter_count(model), used = 0;
+    const char **names = soma__calloc((size_t)count + 1, sizeof *names);
+    soma_tensor **tensors = soma__calloc((size_t)count + 1, sizeof *tensors);
+    soma_status status = SOMA_OK;
+    if (!names || !tensors)
+        status = soma__fail(err, SOMA_MEMORY, "no memory for the optimizer");
+    for (int i = 0; i < count && status == SOMA_OK; i++) {
+        const soma_parameter *p = soma_model_parameter(model, i);
+        if (p->trainable) {
+            names[used] = p->name;
+            tensors[used++] = p->tensor;
+        }
+    }
+    if (status == SOMA_OK && !used)
+        status = soma__fail(err, SOMA_INVALID,
+                            "training: the model has no trainable parameter (all are frozen?)");
+    if (status == SOMA_OK)
+        status = soma_optimizer_create(out, options, names, tensors, used, err);
+    soma__free(names);
+    soma__free(tensors);
+    SOMA__TRY(status);
+    *hyper = soma__calloc((size_t)soma_optimizer_hyper_count(*out), sizeof(float));
+    return *hyper ? SOMA_OK : soma__fail(err, SOMA_MEMORY, "no memory for the optimizer");
+}
+
 /* --- metrics ------------------------------------------------------------------------------------
  */
 

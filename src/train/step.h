@@ -37,6 +37,11 @@ soma_status soma__data_fits(const soma_model *model, const soma_dataset *dataset
 soma_status soma__labels_fit(const soma_model *model, const soma_dataset *dataset, const void *y,
                              int64_t count, soma_error *err);
 
+/* An optimiser of the model's trainable parameters, and room for the numbers that its steps are fed
+ * with (soma__free). */
+soma_status soma__optimizer_for_model(soma_optimizer **out, float **hyper, const soma_model *model,
+                                      const soma_optimizer_options *options, soma_error *err);
+
 /* Running means, each sample counting once. */
 typedef struct soma__meter {
     double loss, correct;

@@ -46,34 +46,6 @@ static soma_status make_paths(soma__run *run, soma_error *err)
     return soma__path_join(&run->history_path, folder, SOMA__HISTORY_FILE, err);
 }
 
-static soma_status make_optimizer(soma__run *run, soma_error *err)
-{
-    int count = soma_model_parameter_count(run->model), used = 0;
-    const char **names = soma__calloc((size_t)count + 1, sizeof *names);
-    soma_tensor **tensors = soma__calloc((size_t)count + 1, sizeof *tensors);
-    soma_status status = SOMA_OK;
-    if (!names || !tensors)
-        status = soma__fail(err, SOMA_MEMORY, "no memory for the optimizer");
-    for (int i = 0; i < count && status == SOMA_OK; i++) {
-        const soma_parameter *p = soma_model_parameter(run->model, i);
-        if (p->trainable) {
-            names[used] = p->name;
-            tensors[used++] = p->tensor;
-        }
-    }
-    if (status == SOMA_OK && !used)
-        status = soma__fail(err, SOMA_INVALID,
-                            "training: the model has no trainable parameter (all are frozen?)");
-    if (status == SOMA_OK)
-        status = soma_optimizer_create(&run->optimizer, &run->options.optimizer, names, tensors,
-                                       used, err);
-    soma__free(names);
-    soma__free(tensors);
-    SOMA__TRY(status);
-    run->hyper = soma__calloc((size_t)soma_optimizer_hyper_count(run->optimizer), sizeof(float));
-    return run->hyper ? SOMA_OK : soma__fail(err, SOMA_MEMORY, "no memory for the optimizer");
-}
-
 static soma_status make_best(soma__run *run, soma_error *err)
 {
     if (!run->data->validation)
@@ -126,7 +98,8 @@ static soma_status run_open(soma__run *run, soma_model *model, const soma_data *
     SOMA__TRY(soma__data_fits(model, data->train, "training data", err));
     if (data->validation)
         SOMA__TRY(soma__data_fits(model, data->validation, "validation data", err));
-    SOMA__TRY(make_optimizer(run, err));
+    SOMA__TRY(soma__optimizer_for_model(&run->optimizer, &run->hyper, model,
+                                        &run->options.optimizer, err));
     SOMA__TRY(make_best(run, err));
     return make_steps(run, err);
 }
@@ -221,6 +194,36 @@ static void look_at_weights(soma__run *run)
                  parameter->name, soma_tensor_get(parameter->tensor, 0));
         tell(run, SOMA_EVENT_WARNING, message);
     }
+}
+
+/* Training and validation loss drift apart: the last GAP_EPOCHS epochs had more than GAP times the
+ * training loss in validation, and none of them came near the best one. Told once. */
+#define GAP 2.0
+#define GAP_RISE 1.1
+#define GAP_EPOCHS 3
+
+static void look_at_gap(soma__run *run)
+{
+    const soma_history *h = &run->history;
+    if (run->gap_told || h->count < GAP_EPOCHS || run->progress.best < 0)
+        return;
+    for (int64_t i = h->count - GAP_EPOCHS; i < h->count; i++) {
+        const soma_epoch *e = &h->epochs[i];
+        if (!(e->validation.loss > GAP * e->train.loss &&
+              e->validation.loss > GAP_RISE * h->epochs[run->progress.best].validation.loss))
+            return;
+    }
+    const soma_epoch *last = &h->epochs[h->count - 1];
+    char message[SOMA_ERROR_MESSAGE_SIZE];
+    snprintf(message, sizeof message,
+             "epoch %lld: the loss is %.3g on the training part, but %.3g in validation and rising "
+             "since epoch %lld (%.3g): the model learns the training part by heart; more data, "
+             "augmentation, dropout, weight_decay or a smaller model help, patience ends it",
+             (long long)last->epoch, last->train.loss, last->validation.loss,
+             (long long)h->epochs[run->progress.best].epoch,
+             h->epochs[run->progress.best].validation.loss);
+    run->gap_told = true;
+    tell(run, SOMA_EVENT_WARNING, message);
 }
 
 /* --- the best -----------------------------------------------------------------------------------
@@ -348,6 +351,7 @@ static soma_status one_epoch(soma__run *run, soma_error *err)
     }
     SOMA__TRY(end_epoch(run, err));
     SOMA__TRY(save_epoch(run, err));
+    look_at_gap(run);
     if (!tell(run, SOMA_EVENT_EPOCH, NULL))
         return stop_here(run, err);
     return SOMA_OK;

@@ -34,7 +34,8 @@ typedef struct soma__run {
     soma_history history;
     size_t history_capacity;
     int64_t steps_per_epoch;
-    double epoch_start;                               /* when this process began the epoch */
+    bool gap_told;      /* the warning that training and validation drift apart */
+    double epoch_start; /* when this process began the epoch */
     char *best_path, *checkpoint_path, *history_path; /* NULL without a folder */
 } soma__run;
 

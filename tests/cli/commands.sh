@@ -122,6 +122,13 @@ expect 0 "150 samples" "$soma" data "$source_folder/data/iris.csv"
 expect 0 "GFLOP/s" "$soma" bench "matmul 256" --runs 3
 expect_json "$soma" bench "mlp training step batch 32" --runs 3 --json
 
+# Probes say what they find and leave nothing behind.
+expect 0 "learnt by heart" "$soma" probe iris
+expect 0 "falls fastest" "$soma" probe iris --rate --steps 60 --plot rate.svg
+check "no curve" grep -q "<svg" rate.svg
+expect_json "$soma" probe iris --json
+check "a probe left a run" test ! -e runs/iris
+
 # every instruction set that this machine has
 for isa in reference baseline avx2 avx512; do
     if "$soma" data digits --isa $isa >/dev/null 2>&1 && "$soma" train iris -e 1 -q -f -o isa --isa $isa >/dev/null 2>&1; then
