@@ -354,6 +354,96 @@ SOMA_API soma_var soma_max_pool2d_indices_opt(soma_var x, soma_pool_options opti
  * several windows send to one cell is averaged, so equal values stay what they are. Composite. */
 SOMA_API soma_var soma_max_unpool2d(soma_var x, soma_var indices, int64_t height, int64_t width);
 
+/* --- images in other sizes and places, N … C ---------------------------------------------------
+ */
+typedef enum soma_resize_mode {
+    SOMA_RESIZE_NEAREST,
+    SOMA_RESIZE_LINEAR,
+    SOMA_RESIZE_CUBIC, /* Keys 1981 */
+} soma_resize_mode;
+/* Where cell y of the result lies in x, as ONNX' Resize has it. */
+typedef enum soma_resize_coordinates {
+    SOMA_COORD_HALF_PIXEL,           /* (y + 1/2) / scale - 1/2: PyTorch without align_corners */
+    SOMA_COORD_PYTORCH_HALF_PIXEL,   /* the same, but 0 for a result of one cell */
+    SOMA_COORD_ALIGN_CORNERS,        /* y (in - 1) / (out - 1) */
+    SOMA_COORD_ASYMMETRIC,           /* y / scale: PyTorch's nearest, with SOMA_ROUND_FLOOR */
+    SOMA_COORD_HALF_PIXEL_SYMMETRIC, /* half_pixel about the middle, where out is cut */
+    SOMA_COORD_CROP, /* [start, end] of x, in shares of in - 1 (tf_crop_and_resize) */
+} soma_resize_coordinates;
+typedef enum soma_resize_rounding {
+    SOMA_ROUND_PREFER_FLOOR, /* halves down */
+    SOMA_ROUND_PREFER_CEIL,
+    SOMA_ROUND_FLOOR,
+    SOMA_ROUND_CEIL,
+} soma_resize_rounding;
+typedef struct soma_resize_options {
+    int64_t size[3]; /* of each image axis; 0: ⌊in · scale⌋, with crop of its part */
+    double scale[3]; /* 0: size / in, or 1 */
+    soma_resize_mode mode;
+    soma_resize_coordinates coordinates;
+    soma_resize_rounding rounding; /* nearest */
+    double cubic_a;                /* 0: -0.75 (Pillow, and PyTorch with antialias: -0.5) */
+    bool exclude_outside; /* cells outside do not count, instead of being as the nearest inside */
+    bool antialias;       /* linear, cubic: a smaller result averages over all of x (Pillow) */
+    double start[3], end[3]; /* crop; end 0: 1 */
+    double outside;          /* crop: the value of cells that lie outside of x */
+} soma_resize_options;
+/* x [N,…,C] with one to three image axes. Nearest takes every dtype, the others floats. Composite.
+ */
+SOMA_API soma_var soma_resize_opt(soma_var x, soma_resize_options options);
+#define soma_resize(x_, ...) soma_resize_opt((x_), (soma_resize_options){__VA_ARGS__})
+/* y[…, j, …] = Σ_k weight[j,k] x[…, index[j,k], …] along `axis`: x [A…,I,B…], index i32/i64 [J,K],
+ * weight [J,K] -> [A…,J,B…]. An index out of range adds nothing. */
+SOMA_API soma_var soma_resample(soma_var x, soma_var index, soma_var weight, int64_t axis);
+
+typedef enum soma_sample_mode {
+    SOMA_SAMPLE_BILINEAR,
+    SOMA_SAMPLE_NEAREST, /* halves to even */
+    SOMA_SAMPLE_BICUBIC, /* a = -0.75 */
+} soma_sample_mode;
+typedef enum soma_sample_outside {
+    SOMA_OUTSIDE_ZEROS,
+    SOMA_OUTSIDE_BORDER,     /* the nearest cell */
+    SOMA_OUTSIDE_REFLECTION, /* mirrored at the edges; at the outer cells with align_corners */
+} soma_sample_outside;
+typedef struct soma_grid_sample_options {
+    soma_sample_mode mode;
+    soma_sample_outside outside;
+    bool align_corners; /* -1 and 1 are the centres of the outer cells, not their edges */
+} soma_grid_sample_options;
+/* x [N,H,W,C], grid [N,Ho,Wo,2] of (across, down) in [-1,1] -> [N,Ho,Wo,C] (Jaderberg et al. 2015,
+ * PyTorch). Composite; gradients of both. */
+SOMA_API soma_var soma_grid_sample_opt(soma_var x, soma_var grid, soma_grid_sample_options options);
+#define soma_grid_sample(x_, grid_, ...)                                                           \
+    soma_grid_sample_opt((x_), (grid_), (soma_grid_sample_options){__VA_ARGS__})
+/* theta [N,2,3] -> grid [N,height,width,2]: theta · (across, down, 1) of each cell. Composite. */
+SOMA_API soma_var soma_affine_grid(soma_var theta, int64_t height, int64_t width,
+                                   bool align_corners);
+
+/* [N,H,W,C] -> [N,H·b,W·b,C/b²] and back. A pixel's channels are (row, column, channel) of its
+ * block (TensorFlow, ONNX' DCR), or with `channels_first` (channel, row, column): CRD, PyTorch's
+ * pixel_shuffle. Composites. */
+SOMA_API soma_var soma_depth_to_space(soma_var x, int64_t block, bool channels_first);
+SOMA_API soma_var soma_space_to_depth(soma_var x, int64_t block, bool channels_first);
+
+typedef struct soma_unfold_options {
+    int64_t size[2];     /* window; required */
+    int64_t stride[2];   /* 0: 1 */
+    int64_t dilation[2]; /* 0: 1 */
+    int64_t pad[4];
+    soma_padding padding; /* not for fold2d */
+} soma_unfold_options;
+/* x [N,H,W,C] -> [N,Ho,Wo,size·C]: the cells (row, column, channel) of each window, zeros outside
+ * (im2col). fold2d is its transpose: back to [N,height,width,C], with shared cells added.
+ * Composites.
+ */
+SOMA_API soma_var soma_unfold2d_opt(soma_var x, soma_unfold_options options);
+SOMA_API soma_var soma_fold2d_opt(soma_var x, int64_t height, int64_t width,
+                                  soma_unfold_options options);
+#define soma_unfold2d(x_, ...) soma_unfold2d_opt((x_), (soma_unfold_options){__VA_ARGS__})
+#define soma_fold2d(x_, height_, width_, ...)                                                      \
+    soma_fold2d_opt((x_), (height_), (width_), (soma_unfold_options){__VA_ARGS__})
+
 /* --- normalisation (composites) ----------------------------------------------------------------
  */
 /* (x - mean) / √(var + eps) · gamma + beta over the last axis (Ba et al. 2016); gamma, beta [C]. */

@@ -80,6 +80,50 @@ typedef struct soma__unpool_attrs {
     int64_t size[2];
 } soma__unpool_attrs;
 
+/* resample(x, index, weight), resample_grad(dy, index, weight): the axis of x; for the gradient
+ * also how many cells x has along it, else 0. */
+typedef struct soma__resample_attrs {
+    int64_t axis, size;
+} soma__resample_attrs;
+
+/* resize: one entry for each image axis. The rule fills in both size and scale. */
+typedef struct soma__resize_attrs {
+    int64_t size[3];
+    double scale[3], start[3], end[3];
+    int64_t mode, coordinates, rounding, exclude_outside, antialias;
+    double cubic_a, outside;
+} soma__resize_attrs;
+
+typedef struct soma__grid_sample_attrs {
+    int64_t mode, outside, align_corners;
+} soma__grid_sample_attrs;
+
+typedef struct soma__affine_grid_attrs {
+    int64_t size[2], align_corners;
+} soma__affine_grid_attrs;
+
+/* depth_to_space, space_to_depth. */
+typedef struct soma__block_attrs {
+    int64_t block, channels_first;
+} soma__block_attrs;
+
+/* unfold2d, fold2d: as in soma__conv_attrs; fold2d has the H, W of its result in input. */
+typedef struct soma__unfold_attrs {
+    int64_t size[2], stride[2], dilation[2];
+    int64_t pad[4];
+    int64_t input[2];
+    int64_t padding;
+} soma__unfold_attrs;
+
+/* roi_align, roi_align_grad, roi_max_pool_index: boxes are in units of 1/scale cells. */
+typedef struct soma__roi_attrs {
+    int64_t size[2]; /* of a box's result */
+    double scale;
+    int64_t samples; /* along each side of a bin; 0: as many as it has cells, rounded up */
+    int64_t aligned;
+    int64_t input[3]; /* roi_align_grad: N, H, W of x; else 0 */
+} soma__roi_attrs;
+
 /* softmax, log_softmax: the axis, in [0, ndim). */
 typedef struct soma__axis_attrs {
     int64_t axis;
