@@ -3,7 +3,7 @@
 
     python3 scripts/make-golden.py [FOLDER]
 
-Needs PyTorch 2. tests/golden/README.md names the tensors. Everything is computed
+Needs PyTorch 2 and onnxruntime. tests/golden/README.md names the tensors. Everything is computed
 in f64 from inputs that are exact in f32, and stored in f32: the files hold the true values to the last
 digit. Images are N H W C and conv weights O kh kw C, as soma keeps them; the conversion is part of each
 function, so gradients come out in soma's layout by themselves.
@@ -15,6 +15,7 @@ import struct
 import sys
 import zlib
 
+import onnxruntime
 import torch
 import torch.nn.functional as F
 
@@ -459,6 +460,61 @@ def make_math():
     case("bitwise_not", torch.bitwise_not, x=number())
     case("shift_left", torch.bitwise_left_shift, a=number(), b=torch.randint(0, 9, (5,)))
     case("shift_right", torch.bitwise_right_shift, a=number(), b=torch.randint(0, 9, (5,)))
+# --- what onnxruntime computes ------------------------------------------------------------------------
+
+def message(*fields):
+    """A protocol buffer: (number, int, float, str or bytes) each; ONNX models are made of them."""
+    def varint(n):
+        out, n = b"", n & (1 << 64) - 1
+        while n > 127:
+            out, n = out + bytes([n & 127 | 128]), n >> 7
+        return out + bytes([n])
+    out = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value)
+        elif isinstance(value, float):
+            out += varint(number << 3 | 5) + struct.pack("<f", value)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            out += varint(number << 3 | 2) + varint(len(value)) + value
+    return out
+
+
+def onnx_attribute(name, value):
+    if isinstance(value, list):
+        return message((1, name), (20, 7), *[(8, v) for v in value])
+    kind, field = {float: (1, 2), int: (2, 3), str: (3, 4)}[type(value)]
+    return message((1, name), (20, kind), (field, value))
+
+
+def run_onnx(op, inputs, attributes, opset=19):
+    """The one result of one node; inputs are (name, tensor or None) pairs, in f32 or i64."""
+    value = lambda name, kind: message((1, name), (2, message((1, message((1, kind))))))
+    given = {k: v.float().numpy() if v.is_floating_point() else v.numpy()
+             for k, v in inputs if v is not None}
+    node = message(*[(1, k if v is not None else "") for k, v in inputs], (2, "y"), (4, op),
+                   *[(5, onnx_attribute(k, v)) for k, v in attributes.items()])
+    graph = message((1, node), (2, "graph"),
+                    *[(11, value(k, 1 if v.dtype == "float32" else 7)) for k, v in given.items()],
+                    (12, value("y", 1)))
+    model = message((1, 9), (7, graph), (8, message((2, opset))))
+    return torch.from_numpy(
+        onnxruntime.InferenceSession(model).run(None, given)[0]).double()
+
+
+def onnx_case(name, op, images=(0,), more=(), opset=19, **named):
+    """Records inputs and result y; those of the inputs in `images` are N … C or O … C."""
+    inputs = {k: v for k, v in named.items() if isinstance(v, torch.Tensor)}
+    attributes = {k: v for k, v in named.items() if not isinstance(v, torch.Tensor)}
+    turned = [(k, channels_first(v).contiguous() if i in images else v)
+              for i, (k, v) in enumerate(inputs.items())]
+    y = run_onnx(op, turned + list(more), attributes, opset)
+    for key, value in inputs.items():
+        OPS[f"{name}/{key}"] = value
+    OPS[f"{name}/y"] = channels_last(y)
+
+
 # --- windows: the convs and pools of other ranks and options ------------------------------------------
 
 def channels_first(x):
@@ -475,9 +531,7 @@ def on_images(function, *options, **named):
         function(*[channels_first(i) for i in inputs], *options, **named))
 
 
-def make_windows(folder):
-    OPS.clear()
-    torch.manual_seed(20240612)
+def make_windows():
     case("conv1d", on_images(F.conv1d, None, 2, 2, 3, 2), x=rand(2, 11, 4), w=rand(6, 3, 2))
     case("conv1d_same", on_images(F.conv1d, padding="same"), x=rand(1, 7, 3), w=rand(2, 4, 3))
     case("conv3d", on_images(F.conv3d, None, (2, 1, 2), (1, 2, 0)), x=rand(2, 5, 4, 6, 3),
@@ -528,7 +582,90 @@ def make_windows(folder):
     index = on_images(lambda x: F.max_pool2d(x, 2, return_indices=True)[1])(x)
     case("max_unpool2d", lambda x, index: channels_last(F.max_unpool2d(
         channels_first(x), channels_first(index), 2)), x=rand(2, 3, 2, 3), index=index)
-    write(folder / "windows.safetensors", OPS)
+    # What only ONNX has.
+    both = (0, 1)
+    onnx_case("conv2d_same_lower", "Conv", x=rand(1, 7, 6, 2), w=rand(3, 4, 3, 2), strides=[2, 1],
+              auto_pad="SAME_LOWER", images=both)
+    onnx_case("conv_transpose2d_same", "ConvTranspose", x=rand(1, 3, 4, 2), w=rand(2, 3, 4, 3),
+              strides=[2, 3], auto_pad="SAME_UPPER", images=both)
+    onnx_case("conv_transpose2d_same_lower", "ConvTranspose", x=rand(1, 3, 4, 2),
+              w=rand(2, 3, 4, 3), strides=[2, 3], auto_pad="SAME_LOWER", images=both)
+    onnx_case("avg_pool2d_dilation", "AveragePool", x=rand(1, 8, 7, 3), kernel_shape=[3, 2],
+              strides=[1, 2], dilations=[2, 3], pads=[2, 1, 1, 1], count_include_pad=1)
+    onnx_case("avg_pool2d_dilation_real", "AveragePool", x=rand(1, 8, 7, 3), kernel_shape=[3, 2],
+              strides=[1, 2], dilations=[2, 3], pads=[2, 1, 1, 1])
+    onnx_case("lp_pool2d_pads", "LpPool", x=rand(2, 7, 6, 3), kernel_shape=[3, 2], strides=[2, 3],
+              pads=[1, 0, 1, 1], p=3)
+    onnx_case("max_pool2d_same_lower", "MaxPool", x=spread(1, 7, 6, 3), kernel_shape=[2, 4],
+              auto_pad="SAME_LOWER")
+
+
+# --- images in other sizes and places -----------------------------------------------------------------
+
+def make_images():
+    def interpolate(**options):
+        return on_images(F.interpolate, **options)
+    case("resize_nearest", interpolate(size=(7, 3), mode="nearest"), x=rand(2, 4, 5, 3))
+    case("resize_nearest_exact", interpolate(size=(7, 3), mode="nearest-exact"),
+         x=rand(2, 4, 5, 3))
+    case("resize_linear1d", interpolate(size=9, mode="linear"), x=rand(2, 5, 3))
+    case("resize_linear", interpolate(size=(7, 3), mode="bilinear"), x=rand(2, 4, 5, 3))
+    case("resize_linear_scale", interpolate(scale_factor=(2.3, 0.7), mode="bilinear"),
+         x=rand(1, 4, 5, 3))
+    case("resize_linear_corners", interpolate(size=(7, 3), mode="bilinear", align_corners=True),
+         x=rand(1, 4, 5, 3))
+    case("resize_linear3d", interpolate(size=(5, 3, 4), mode="trilinear"), x=rand(1, 3, 4, 2, 2))
+    case("resize_cubic", interpolate(size=(9, 4), mode="bicubic"), x=rand(1, 5, 6, 3))
+    case("resize_cubic_corners", interpolate(size=(9, 4), mode="bicubic", align_corners=True),
+         x=rand(1, 5, 6, 3))
+    case("resize_linear_antialias", interpolate(size=(4, 9), mode="bilinear", antialias=True),
+         x=rand(1, 11, 7, 3))
+    case("resize_cubic_antialias", interpolate(size=(5, 4), mode="bicubic", antialias=True),
+         x=rand(1, 12, 9, 3))
+    for mode in "bilinear", "nearest", "bicubic":
+        for outside in "zeros", "border", "reflection":
+            for align in False, True:
+                name = f"grid_{mode}_{outside}" + ("_corners" if align else "")
+                case(name, lambda x, grid: nhwc(F.grid_sample(
+                    nchw(x), grid, mode=mode, padding_mode=outside, align_corners=align)),
+                    x=rand(2, 4, 5, 3), grid=rand(2, 3, 4, 2, low=-1.5, high=1.5))
+    for align in False, True:
+        case("affine_grid" + ("_corners" if align else ""), lambda theta: F.affine_grid(
+            theta, (2, 1, 3, 4), align_corners=align), theta=rand(2, 2, 3))
+    case("depth_to_space", on_images(F.pixel_shuffle, 2), x=rand(2, 3, 2, 12))
+    case("space_to_depth", on_images(F.pixel_unshuffle, 3), x=rand(1, 3, 6, 2))
+    window = dict(kernel_size=(3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2))
+    case("unfold2d", lambda x: F.unfold(nchw(x), **window).reshape(2, 3, 6, 3, 4).permute(
+        0, 3, 4, 2, 1).reshape(2, 3, 4, 18), x=rand(2, 5, 6, 3))
+    case("fold2d", lambda x: nhwc(F.fold(x.reshape(2, 3, 4, 6, 3).permute(0, 4, 3, 1, 2).reshape(
+        2, 18, 12), (5, 6), **window)), x=rand(2, 3, 4, 18))
+
+    def resize(name, x, sizes=None, scales=None, roi=None, **options):
+        onnx_case(name, "Resize", x=x, more=[
+            ("roi", torch.tensor([0, 0, *roi[0], 1, 1, *roi[1]]) if roi else None),
+            ("scales", torch.tensor([1.0, 1, *scales]) if scales else None),
+            ("sizes", torch.tensor([x.shape[0], x.shape[3], *sizes]) if sizes else None)],
+            **options)
+
+    resize("resize_floor", rand(1, 4, 5, 2), sizes=[7, 3], mode="nearest", nearest_mode="floor")
+    resize("resize_ceil", rand(1, 4, 5, 2), sizes=[7, 3], mode="nearest", nearest_mode="ceil")
+    resize("resize_prefer_floor", rand(1, 4, 6, 2), sizes=[8, 3], mode="nearest",
+           nearest_mode="round_prefer_floor")
+    resize("resize_prefer_ceil", rand(1, 4, 6, 2), sizes=[8, 3], mode="nearest",
+           nearest_mode="round_prefer_ceil")
+    resize("resize_asymmetric", rand(1, 4, 5, 2), scales=[1.7, 0.6], mode="linear",
+           coordinate_transformation_mode="asymmetric")
+    resize("resize_pytorch_half_pixel", rand(1, 4, 5, 2), sizes=[1, 7], mode="linear",
+           coordinate_transformation_mode="pytorch_half_pixel")
+    resize("resize_symmetric", rand(1, 4, 5, 2), scales=[1.7, 0.7], mode="linear",
+           coordinate_transformation_mode="half_pixel_symmetric")
+    resize("resize_excluded", rand(1, 5, 6, 2), sizes=[9, 4], mode="cubic", exclude_outside=1,
+           cubic_coeff_a=-0.5)
+    resize("resize_crop", rand(1, 5, 6, 2), sizes=[4, 7], mode="linear",
+           coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=5.0,
+           roi=([0.2, -0.3], [0.9, 0.8]))
+    onnx_case("depth_to_space_rows", "DepthToSpace", x=rand(1, 2, 3, 8), blocksize=2, mode="DCR")
+    onnx_case("space_to_depth_rows", "SpaceToDepth", x=rand(1, 4, 6, 2), blocksize=2)
 
 
 # --- optimisers -------------------------------------------------------------------------------------
@@ -776,5 +913,6 @@ if __name__ == "__main__":
     make_network(target)
     group(target, "losses", make_loss_group)
     group(target, "math", make_math)
-    make_windows(target)
+    group(target, "windows", make_windows)
+    group(target, "images", make_images)
     group(target, "arrange", make_arrange)

@@ -52,6 +52,22 @@ GOLDEN(global_lp_pool, soma_global_lp_pool(in[0], 3))
 GOLDEN(max_pool2d_indices,
        soma_max_pool2d_indices(in[0], .size = {3, 3}, .stride = {2, 2}, .pad = {1, 1, 1, 1}))
 GOLDEN(max_unpool2d, soma_max_unpool2d(in[0], in[1], 6, 4))
+/* From onnxruntime. */
+GOLDEN(conv2d_same_lower,
+       soma_conv2d(in[0], in[1], .stride = {2, 1}, .padding = SOMA_PAD_SAME_LOWER))
+GOLDEN(conv_transpose2d_same,
+       soma_conv_transpose2d(in[0], in[1], .stride = {2, 3}, .padding = SOMA_PAD_SAME))
+GOLDEN(conv_transpose2d_same_lower,
+       soma_conv_transpose2d(in[0], in[1], .stride = {2, 3}, .padding = SOMA_PAD_SAME_LOWER))
+GOLDEN(avg_pool2d_dilation,
+       soma_avg_pool2d(in[0], .size = {3, 2}, .stride = {1, 2}, .dilation = {2, 3},
+                       .pad = {2, 1, 1, 1}, .count_pad = true))
+GOLDEN(avg_pool2d_dilation_real, soma_avg_pool2d(in[0], .size = {3, 2}, .stride = {1, 2},
+                                                 .dilation = {2, 3}, .pad = {2, 1, 1, 1}))
+GOLDEN(lp_pool2d_pads,
+       soma_lp_pool2d(in[0], .size = {3, 2}, .stride = {2, 3}, .pad = {1, 0, 1, 1}, .p = 3))
+GOLDEN(max_pool2d_same_lower,
+       soma_max_pool2d(in[0], .size = {2, 4}, .stride = {1, 1}, .padding = SOMA_PAD_SAME_LOWER))
 
 #define CONV_ROW(name_)                                                                            \
     {                                                                                              \
@@ -93,6 +109,13 @@ static const golden cases[] = {
     POOL_ROW(global_lp_pool),
     POOL_ROW(max_pool2d_indices),
     {"max_unpool2d", "x index", max_unpool2d},
+    CONV_ROW(conv2d_same_lower),
+    CONV_ROW(conv_transpose2d_same),
+    CONV_ROW(conv_transpose2d_same_lower),
+    POOL_ROW(avg_pool2d_dilation),
+    POOL_ROW(avg_pool2d_dilation_real),
+    POOL_ROW(lp_pool2d_pads),
+    POOL_ROW(max_pool2d_same_lower),
 };
 
 int main(void)
