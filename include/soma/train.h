@@ -42,14 +42,64 @@ typedef struct soma_event {
     const char *message;
 } soma_event;
 
+/* What is minimised: a loss of loss.h by its recipe's name (`soma ops --losses` lists them with
+ * their options), each for the tasks in brackets. */
+typedef enum soma_loss_kind {
+    SOMA_LOSS_DEFAULT,       /* the task's: cross_entropy, bce_logits, mse */
+    SOMA_LOSS_CROSS_ENTROPY, /* [classify] */
+    SOMA_LOSS_NLL,           /* [classify] of log-probabilities */
+    SOMA_LOSS_MULTI_MARGIN,  /* [classify] */
+    SOMA_LOSS_FOCAL,         /* [classify, binary] */
+    SOMA_LOSS_BCE_LOGITS,    /* [binary] */
+    SOMA_LOSS_HINGE,         /* [binary] */
+    SOMA_LOSS_SQUARED_HINGE, /* [binary] */
+    SOMA_LOSS_DICE,          /* [binary] of the sigmoid */
+    SOMA_LOSS_IOU,           /* [binary] of the sigmoid */
+    SOMA_LOSS_MSE,           /* [regress], and all below */
+    SOMA_LOSS_HALF_MSE,
+    SOMA_LOSS_MAE,
+    SOMA_LOSS_HUBER,
+    SOMA_LOSS_SMOOTH_L1,
+    SOMA_LOSS_LOG_COSH,
+    SOMA_LOSS_QUANTILE,
+    SOMA_LOSS_POISSON,
+    SOMA_LOSS_KL_DIV,
+    SOMA_LOSS_COSINE,
+} soma_loss_kind;
+
+/* Zeros mean the defaults in brackets. A loss looks at what it names alone. */
+typedef struct soma_loss_options {
+    soma_loss_kind kind;
+    double smoothing; /* cross_entropy: share of the target that all classes get [0] */
+    /* cross_entropy, nll, multi_margin, focal of classes: class_weight_count numbers, one per
+     * class, borrowed until the training ends [1 each]; or `balanced`: n / (K·n_k) of the training
+     * part. */
+    const double *class_weights;
+    int class_weight_count;
+    bool balanced;
+    /* cross_entropy, nll: samples with this label count for nothing. The mean is over the weights
+     * of those that count, as PyTorch's. */
+    bool ignores;
+    int64_t ignore_index;
+    double gamma, alpha;   /* focal [2, none] */
+    double margin;         /* multi_margin [1] */
+    bool squared;          /* multi_margin: squares what falls short */
+    double pos_weight;     /* bce_logits: weight of targets 1 [1] */
+    double smooth;         /* dice, iou [1] */
+    double delta, beta, q; /* huber [1], smooth_l1 [1], quantile [0.5] */
+    bool rates, full;      /* poisson: the model says rates, not logarithms; with Stirling's term */
+    bool log_target;       /* kl_div */
+} soma_loss_options;
+
 typedef struct soma_train_options {
     int64_t epochs;                   /* 0: 10 */
     int64_t batch;                    /* 0: 32. More than the training samples is an error */
     soma_optimizer_options optimizer; /* kind 0 is sgd */
-    uint64_t seed;    /* order of samples, dropout; the model has its own for the weights */
-    int64_t patience; /* early stopping: epochs without a better validation loss; 0: off */
-    double min_delta; /* what counts as better */
-    bool keep_last;   /* at the end keep the last weights, not those of the best validation epoch */
+    soma_loss_options loss; /* of training and validation; soma_evaluate takes the task's own */
+    uint64_t seed;          /* order of samples, dropout; the model has its own for the weights */
+    int64_t patience;       /* early stopping: epochs without a better validation loss; 0: off */
+    double min_delta;       /* what counts as better */
+    bool keep_last; /* at the end keep the last weights, not those of the best validation epoch */
     bool no_shuffle;
     const char
         *folder; /* best.safetensors, last.checkpoint, history.jsonl go here; NULL: nothing */

@@ -43,6 +43,7 @@ static const option options[] = {
      "list the transforms of recipes instead"},
     {"optimizers", 0, OPTION_FLAG, NULL, AT(optimizers), 0, "list the optimizers instead"},
     {"schedules", 0, OPTION_FLAG, NULL, AT(schedules), 0, "list the schedules of rates instead"},
+    {"losses", 0, OPTION_FLAG, NULL, AT(losses), 0, "list the losses of recipes instead"},
     {"train", 0, OPTION_FLAG, NULL, AT(train), 0,
      "the training step (forward, backward, update) instead of inference"},
     {"runs", 0, OPTION_NUMBER, "N", AT(runs), 1, "runs to average over; default: 20"},

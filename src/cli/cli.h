@@ -32,7 +32,7 @@ typedef struct arguments {
     int set_count;
     bool help, json, rate, overfit, gradients, quiet, dry_run, resume, list, layers, transforms,
         train, invert, force;
-    bool optimizers, schedules;
+    bool optimizers, schedules, losses;
     const char *data, *out, *isa, *label, *dot, *plot;
     int64_t threads, folds, steps, seed, epochs, batch, runs, top, limit;
     bool seed_given;

@@ -47,13 +47,14 @@ const command cli_commands[] = {
      "soma profile mnist-cnn --train --batch 64\ta training step\n"
      "soma profile model.safetensors --batch 1 --dot plan.dot\tinference, and a picture of the plan\n",
      "set data batch train runs dot", 1, 1, cli_run_profile},
-    {"ops", "[NAME] [options]", "the ops of graphs; layers, transforms, optimizers of recipes",
+    {"ops", "[NAME] [options]", "the ops of graphs; layers, transforms, losses, optimizers of recipes",
      "Without a name, a line for each; with a name, all that is known of it.",
      "soma ops\tall ops\nsoma ops conv2d\tone\nsoma ops --layers dense\ta layer and its keys\n"
      "soma ops --transforms\twhat can be done to samples as they are read\n"
+     "soma ops --losses huber\ta loss that `train.loss` can name\n"
      "soma ops --optimizers adam\tan optimizer, and the keys of all\n"
      "soma ops --schedules\tall schedules of learning rates\n",
-     "layers transforms optimizers schedules", 0, 1, cli_run_ops},
+     "layers transforms losses optimizers schedules", 0, 1, cli_run_ops},
     {"data", "[NAME|FILE] [options]", "data sets: where they are, sizes, classes",
      "Without a name, lists the known data sets and whether they are found.",
      "soma data\tall\nsoma data digits\tone\nsoma data flowers.csv --label species\ta table\n",

@@ -6,7 +6,9 @@
 #include "data/transform.h"
 #include "graph/op.h"
 #include "nn/layer.h"
+#include "nn/nn.h"
 #include "optim/optim.h"
+#include "train/loss.h"
 
 /* --- ops ----------------------------------------------------------------------------------------
  */
@@ -345,12 +347,64 @@ static soma_status show_optimizers(const arguments *args, int *shown, soma_error
     return SOMA_OK;
 }
 
+/* --- losses -------------------------------------------------------------------------------------
+ */
+
+static void add_tasks(soma__text *out, const soma__loss_type *type)
+{
+    for (int task = SOMA_TASK_CLASSIFY; task <= SOMA_TASK_REGRESS; task++)
+        if (type->tasks & SOMA__TASK_BIT(task))
+            soma__text_add(out, "%s%s", out->length ? ", " : "", soma__task_text((soma_task)task));
+}
+
+static void show_loss(const arguments *args, const soma__loss_type *type, bool detail)
+{
+    soma__text tasks = {0};
+    add_tasks(&tasks, type);
+    const char *names = tasks.failed ? "" : tasks.data;
+    if (args->json) {
+        cli_json json;
+        cli_json_begin(&json, "loss");
+        cli_json_string(&json, "name", type->name);
+        cli_json_string(&json, "doc", type->doc);
+        cli_json_string(&json, "tasks", names);
+        cli_json_string(&json, "wants", type->wants);
+        json_fields(&json, type->fields, type->field_count);
+        cli_json_end(&json);
+    } else if (detail) {
+        printf("%s: %s\ntasks       %s\nwants       %s\n", type->name, type->doc, names,
+               type->wants);
+        print_fields(type->fields, type->field_count, NULL);
+    } else {
+        printf("%-15s %-17s %s\n", type->name, names, type->doc);
+    }
+    soma__text_free(&tasks);
+}
+
+static soma_status show_losses(const arguments *args, int *shown, soma_error *err)
+{
+    const char *name = args->positional_count ? args->positional[0] : NULL;
+    const soma__loss_type *one = name ? soma__loss_find(name) : NULL;
+    if (name && !one) {
+        const char *near = soma__loss_nearest(name);
+        return soma__fail(err, SOMA_NOT_FOUND,
+                          "there is no loss '%s'%s%s%s; `soma ops --losses` lists them", name,
+                          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    *shown = one ? 1 : soma__loss_count();
+    for (int i = 0; i < *shown; i++)
+        show_loss(args, one ? one : soma__loss_at(i), one != NULL);
+    return SOMA_OK;
+}
+
 static soma_status show(const arguments *args, int *shown, soma_error *err)
 {
     if (args->layers)
         return show_layers(args, shown, err);
     if (args->transforms)
         return show_transforms(args, shown, err);
+    if (args->losses)
+        return show_losses(args, shown, err);
     if (args->optimizers)
         return show_optimizers(args, shown, err);
     if (args->schedules)

@@ -108,7 +108,7 @@ static soma_status prepare(cli_step *s, soma_model *model, int64_t batch,
     s->step = soma__calloc(1, sizeof *s->step);
     if (!s->step)
         return soma__fail(err, SOMA_MEMORY, "no memory for a training step");
-    SOMA__TRY(soma__step_create(s->step, model, s->dataset, batch, s->optimizer, err));
+    SOMA__TRY(soma__step_create(s->step, model, s->dataset, batch, s->optimizer, NULL, err));
     s->hyper = soma__calloc((size_t)soma_optimizer_hyper_count(s->optimizer), sizeof(float));
     if (!s->hyper)
         return soma__fail(err, SOMA_MEMORY, "no memory for a training step");

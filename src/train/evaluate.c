@@ -5,7 +5,8 @@
 #include "train/step.h"
 
 soma_status soma__evaluator_create(soma__evaluator *out, soma_model *model,
-                                   const soma_dataset *dataset, int64_t batch, soma_error *err)
+                                   const soma_dataset *dataset, int64_t batch,
+                                   const soma__loss *loss, soma_error *err)
 {
     int64_t n = dataset->count;
     /* An evaluation has no reason to fail on a small set: its batch is at most the set. */
@@ -15,9 +16,9 @@ soma_status soma__evaluator_create(soma__evaluator *out, soma_model *model,
     soma_loader_options options = {.batch = batch, .prefetch = 2};
     soma_status status = soma_loader_create(&out->loader, out->dataset, &options, err);
     if (status == SOMA_OK)
-        status = soma__step_create(&out->full, model, dataset, batch, NULL, err);
+        status = soma__step_create(&out->full, model, dataset, batch, NULL, loss, err);
     if (status == SOMA_OK && n % batch)
-        status = soma__step_create(&out->rest, model, dataset, n % batch, NULL, err);
+        status = soma__step_create(&out->rest, model, dataset, n % batch, NULL, loss, err);
     if (status != SOMA_OK)
         soma__evaluator_destroy(out);
     return status;
@@ -83,13 +84,13 @@ soma_status soma_evaluate(soma_model *model, const soma_dataset *dataset, int64_
     *out = (soma_metrics){0};
     if (!model || !dataset)
         return soma__fail(err, SOMA_INVALID, "an evaluation needs a model and a data set");
-    SOMA__TRY(soma__data_fits(model, dataset, "data", err));
+    SOMA__TRY(soma__data_fits(model, NULL, dataset, "data", err));
     if (confusion) {
         size_t classes = (size_t)soma_model_class_count(model);
         memset(confusion, 0, classes * classes * sizeof *confusion);
     }
     soma__evaluator evaluator;
-    SOMA__TRY(soma__evaluator_create(&evaluator, model, dataset, batch, err));
+    SOMA__TRY(soma__evaluator_create(&evaluator, model, dataset, batch, NULL, err));
     soma_status status = soma__evaluator_run(&evaluator, out, confusion, NULL, err);
     soma__evaluator_destroy(&evaluator);
     return status;

@@ -14,6 +14,7 @@ typedef struct probe {
     soma_dataset *dataset;
     soma_train_options options;
     soma_optimizer *optimizer;
+    soma__loss loss;
     float *hyper;
     soma_loader *loader;
     soma__step step;
@@ -50,6 +51,7 @@ static void probe_close(probe *p)
     soma__step_destroy(&p->step);
     soma_loader_destroy(p->loader);
     soma_optimizer_destroy(p->optimizer);
+    soma__loss_clear(&p->loss);
     soma__free(p->hyper);
 }
 
@@ -62,7 +64,8 @@ static soma_status probe_open(probe *p, soma_model *model, soma_dataset *dataset
         return soma__fail(err, SOMA_INVALID, "a probe needs a model and a data set");
     int64_t batch = options->batch > 0 ? options->batch : 32;
     batch = batch < dataset->count ? batch : dataset->count;
-    SOMA__TRY(soma__data_fits(model, dataset, "data", err));
+    SOMA__TRY(soma__loss_create(&p->loss, &options->loss, model, dataset, err));
+    SOMA__TRY(soma__data_fits(model, &p->loss, dataset, "data", err));
     SOMA__TRY(keep_model(p, err));
     SOMA__TRY(
         soma__optimizer_for_model(&p->optimizer, &p->hyper, model, &p->options.optimizer, err));
@@ -73,7 +76,7 @@ static soma_status probe_open(probe *p, soma_model *model, soma_dataset *dataset
                                   .threads = options->loader_threads};
     SOMA__TRY(soma_loader_create(&p->loader, dataset, &loader, err));
     SOMA__TRY(soma_loader_start(p->loader, 0, 0, err));
-    return soma__step_create(&p->step, model, dataset, batch, p->optimizer, err);
+    return soma__step_create(&p->step, model, dataset, batch, p->optimizer, &p->loss, err);
 }
 
 /* The next full batch, from the next epoch when this one is over. */

@@ -16,6 +16,7 @@
 #include "format/yaml.h"
 #include "nn/nn.h"
 #include "optim/optim.h"
+#include "train/loss.h"
 
 typedef struct top_section {
     const char *name, *description;
@@ -28,7 +29,7 @@ typedef struct train_section {
     int64_t epochs, batch, patience, checkpoint_steps, loader_threads;
     double min_delta;
     bool keep_last, no_shuffle;
-    const soma__value *optimizer;
+    const soma__value *optimizer, *loss;
 } train_section;
 
 struct soma_recipe {
@@ -97,6 +98,10 @@ static const soma__field train_fields[] = {
      .kind = SOMA__FIELD_VALUE,
      .offset = TRAIN(optimizer),
      .doc = "its name, or a map with `kind`; sgd"},
+    {.key = "loss",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = TRAIN(loss),
+     .doc = "a name, or a name with options; the task's own"},
     {.key = "patience",
      .kind = SOMA__FIELD_INT,
      .offset = TRAIN(patience),
@@ -147,6 +152,8 @@ static soma_status read_train(soma_recipe *recipe, soma_error *err)
                                     recipe->top.train, "train", err));
     SOMA__TRY(soma__optimizer_read(&recipe->options.optimizer, &recipe->tree, section.optimizer,
                                    "train.optimizer", err));
+    SOMA__TRY(
+        soma__loss_read(&recipe->options.loss, &recipe->tree, section.loss, "train.loss", err));
     soma_train_options *o = &recipe->options;
     o->epochs = section.epochs;
     o->batch = section.batch;

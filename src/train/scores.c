@@ -166,7 +166,7 @@ soma_status soma_evaluate_scores(soma_model *model, const soma_dataset *dataset,
                          {NAN, NAN, NAN, NAN, NAN, NAN, 0}};
     if (!model || !dataset)
         return soma__fail(err, SOMA_INVALID, "an evaluation needs a model and a data set");
-    SOMA__TRY(soma__data_fits(model, dataset, "data", err));
+    SOMA__TRY(soma__data_fits(model, NULL, dataset, "data", err));
     soma_task task = soma_model_get_options(model)->task;
     size_t classes = task == SOMA_TASK_CLASSIFY ? (size_t)soma_model_class_count(model)
                      : task == SOMA_TASK_BINARY ? 2
@@ -177,7 +177,7 @@ soma_status soma_evaluate_scores(soma_model *model, const soma_dataset *dataset,
                           classes);
     soma__evaluator evaluator;
     record r = {0};
-    soma_status status = soma__evaluator_create(&evaluator, model, dataset, batch, err);
+    soma_status status = soma__evaluator_create(&evaluator, model, dataset, batch, NULL, err);
     if (status == SOMA_OK) {
         soma_shape shape =
             *soma_tensor_shape(soma_session_output(evaluator.full.session, evaluator.full.raw));

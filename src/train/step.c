@@ -30,15 +30,21 @@ static soma_status wrong_label(int64_t sample, int64_t label, int classes, soma_
                       (long long)sample, (long long)label, classes, classes - 1);
 }
 
-soma_status soma__labels_fit(const soma_model *model, const soma_dataset *dataset, const void *y,
-                             int64_t count, soma_error *err)
+static bool is_ignored(const soma__loss *loss, int64_t label)
+{
+    return loss && loss->options.ignores && label == loss->options.ignore_index;
+}
+
+soma_status soma__labels_fit(const soma_model *model, const soma__loss *loss,
+                             const soma_dataset *dataset, const void *y, int64_t count,
+                             soma_error *err)
 {
     if (!dataset->labels || soma_model_get_options(model)->task != SOMA_TASK_CLASSIFY)
         return SOMA_OK;
     int classes = soma_model_class_count(model);
     const int64_t *label = y;
     for (int64_t i = 0; i < count; i++)
-        if (label[i] < 0 || label[i] >= classes)
+        if ((label[i] < 0 || label[i] >= classes) && !is_ignored(loss, label[i]))
             return wrong_label(i, label[i], classes, err);
     return SOMA_OK;
 }
@@ -50,8 +56,8 @@ static bool is_soft(const soma_dataset *dataset, int classes)
            dataset->y_shape.dim[0] == classes;
 }
 
-static soma_status labels_fit(const soma_model *model, const soma_dataset *dataset,
-                              const char *part, soma_error *err)
+static soma_status labels_fit(const soma_model *model, const soma__loss *loss,
+                              const soma_dataset *dataset, const char *part, soma_error *err)
 {
     char text[SOMA_SHAPE_TEXT_SIZE];
     int classes = soma_model_class_count(model);
@@ -61,13 +67,19 @@ static soma_status labels_fit(const soma_model *model, const soma_dataset *datas
                           "over its %d classes; the data has %s %s",
                           part, classes, soma_dtype_text(dataset->y_dtype),
                           soma_shape_text(&dataset->y_shape, text, sizeof text));
+    if (!dataset->labels && loss && loss->options.kind != SOMA_LOSS_CROSS_ENTROPY)
+        return soma__fail(err, SOMA_DTYPE,
+                          "%s: the loss %s takes labels, the data has distributions over the "
+                          "classes; cross_entropy takes both",
+                          part, loss->type->name);
     for (int64_t i = 0; i < dataset->count; i++) {
         int64_t label = soma__dataset_label(dataset, i);
-        if (label >= classes)
+        if (label >= classes && !is_ignored(loss, label))
             return soma__fail_within(err, wrong_label(i, label, classes, err), "%s", part);
     }
     int known = soma_dataset_class_count(dataset);
-    if (soma_dataset_class(dataset, 0) && known != classes)
+    bool ignores = loss && loss->options.ignores; /* a name more may be that of no class */
+    if (soma_dataset_class(dataset, 0) && known != classes && !ignores)
         return soma__fail(err, SOMA_SHAPE,
                           "%s: the data has %d classes, the model %d outputs: make the last layer "
                           "%d units",
@@ -75,8 +87,8 @@ static soma_status labels_fit(const soma_model *model, const soma_dataset *datas
     return SOMA_OK;
 }
 
-soma_status soma__data_fits(const soma_model *model, const soma_dataset *dataset, const char *part,
-                            soma_error *err)
+soma_status soma__data_fits(const soma_model *model, const soma__loss *loss,
+                            const soma_dataset *dataset, const char *part, soma_error *err)
 {
     const soma_model_options *options = soma_model_get_options(model);
     if (!soma_shape_equal(&dataset->x_shape, &options->input)) {
@@ -88,57 +100,12 @@ soma_status soma__data_fits(const soma_model *model, const soma_dataset *dataset
     if (!dtype_fits(dataset->x_dtype, input_dtype(model)))
         return soma__fail(err, SOMA_DTYPE, "%s: samples are %s, the model takes %s", part,
                           soma_dtype_text(dataset->x_dtype), soma_dtype_text(input_dtype(model)));
-    return options->task == SOMA_TASK_CLASSIFY ? labels_fit(model, dataset, part, err) : SOMA_OK;
+    return options->task == SOMA_TASK_CLASSIFY ? labels_fit(model, loss, dataset, part, err)
+                                               : SOMA_OK;
 }
 
 /* --- the graph ----------------------------------------------------------------------------------
  */
-
-/* Losses of other tasks than classification: [B,…] -> [B], the mean over a sample's outputs. */
-static soma_var per_sample(soma_var loss)
-{
-    soma_shape shape = soma_var_shape(loss);
-    return shape.ndim > 1 ? soma_mean(soma_flatten(loss, 1), .axes = {1}, .count = 1) : loss;
-}
-
-/* Targets in the dtype and shape of the model's output. */
-static soma_var targets_like(soma_var y, soma_var out)
-{
-    y = soma_cast(y, soma_var_dtype(out));
-    return soma_reshape(y, soma_var_shape(out));
-}
-
-/* *loss: [B]; *correct: a scalar; *classes: predicted classes, or a failed var. */
-static void build_loss(soma_model *model, soma_var out, soma_var y, soma_var *loss,
-                       soma_var *correct, soma_var *classes)
-{
-    *classes = (soma_var){out.graph, -1};
-    soma_scope_begin(out.graph, "loss");
-    switch (soma_model_get_options(model)->task) {
-    case SOMA_TASK_CLASSIFY:
-        *classes = soma_argmax(out, -1);
-        *loss = soma_cross_entropy(out, y);
-        if (soma_var_dtype(y) == SOMA_F32) /* distributions: the largest share is the label */
-            y = soma_argmax(y, -1);
-        *correct = soma_sum(soma_cast(soma_equal(*classes, y), SOMA_F32));
-        break;
-    case SOMA_TASK_BINARY: {
-        soma_var t = targets_like(y, out);
-        *loss = per_sample(soma_bce_logits(out, t));
-        soma_var zero = soma_scalar(out.graph, SOMA_F32, 0);
-        soma_var half = soma_scalar(out.graph, SOMA_F32, 0.5);
-        soma_var hit = soma_equal(soma_greater(out, zero), soma_greater(t, half));
-        *correct = soma_sum(per_sample(soma_cast(hit, SOMA_F32)));
-        break;
-    }
-    case SOMA_TASK_REGRESS:
-        *loss = per_sample(
-            soma_squared_error(out, soma__model_scale_target(model, targets_like(y, out))));
-        *correct = soma_scalar(out.graph, SOMA_F32, 0);
-        break;
-    }
-    soma_scope_end(out.graph);
-}
 
 /* Everything that is built for one step, so that it is freed in one place. */
 typedef struct builder {
@@ -188,7 +155,7 @@ static void build_update(builder *b, soma_model *model, soma_optimizer *optimize
 }
 
 static soma_status build(soma__step *step, builder *b, soma_model *model, const soma_dataset *like,
-                         soma_optimizer *optimizer, soma_error *err)
+                         soma_optimizer *optimizer, const soma__loss *used, soma_error *err)
 {
     soma_graph *graph = b->graph;
     soma_var key = {0}, hyper = {0};
@@ -206,7 +173,7 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
     soma_var out = soma_model_apply(model, graph, x, optimizer ? SOMA_TRAIN : SOMA_EVALUATE, key,
                                     b->updates, b->update_capacity, &b->update_count);
     soma_var loss, correct, classes, outputs[4];
-    build_loss(model, out, y, &loss, &correct, &classes);
+    soma__loss_apply(used, model, out, y, &loss, &correct, &classes);
     int count = 2;
     outputs[0] = soma_sum(loss);
     outputs[1] = correct;
@@ -230,14 +197,19 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
 }
 
 soma_status soma__step_create(soma__step *out, soma_model *model, const soma_dataset *like,
-                              int64_t batch, soma_optimizer *optimizer, soma_error *err)
+                              int64_t batch, soma_optimizer *optimizer, const soma__loss *loss,
+                              soma_error *err)
 {
-    *out = (soma__step){.batch = batch};
+    *out = (soma__step){.batch = batch, .loss = loss};
+    soma__loss own = {0};
     builder b = {0};
     soma_status status = builder_create(&b, model, optimizer, err);
+    if (status == SOMA_OK && !loss)
+        status = soma__loss_create(&own, NULL, model, NULL, err);
     if (status == SOMA_OK)
-        status = build(out, &b, model, like, optimizer, err);
+        status = build(out, &b, model, like, optimizer, loss ? loss : &own, err);
     builder_free(&b);
+    soma__loss_clear(&own);
     if (status == SOMA_OK)
         status = soma_session_create(&out->session, out->plan, err);
     if (status != SOMA_OK)
@@ -269,7 +241,7 @@ soma_status soma__step_feed(soma__step *step, const soma_model *model, const som
                             soma_error *err)
 {
     soma_session *s = step->session;
-    SOMA__TRY(soma__labels_fit(model, like, y, step->batch, err));
+    SOMA__TRY(soma__labels_fit(model, step->loss, like, y, step->batch, err));
     SOMA__TRY(
         feed(s, "x", like->x_dtype, soma__shape_batched(&like->x_shape, step->batch), x, err));
     SOMA__TRY(

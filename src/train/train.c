@@ -72,13 +72,14 @@ static soma_status make_steps(soma__run *run, soma_error *err)
                                   .threads = run->options.loader_threads};
     SOMA__TRY(soma_loader_create(&run->loader, train, &loader, err));
     run->steps_per_epoch = soma_loader_batches(run->loader);
-    SOMA__TRY(soma__step_create(&run->full, run->model, train, batch, run->optimizer, err));
+    SOMA__TRY(
+        soma__step_create(&run->full, run->model, train, batch, run->optimizer, &run->loss, err));
     if (train->count % batch)
         SOMA__TRY(soma__step_create(&run->rest, run->model, train, train->count % batch,
-                                    run->optimizer, err));
+                                    run->optimizer, &run->loss, err));
     if (run->data->validation)
-        SOMA__TRY(
-            soma__evaluator_create(&run->evaluator, run->model, run->data->validation, 0, err));
+        SOMA__TRY(soma__evaluator_create(&run->evaluator, run->model, run->data->validation, 0,
+                                         &run->loss, err));
     return SOMA_OK;
 }
 
@@ -95,9 +96,10 @@ static soma_status run_open(soma__run *run, soma_model *model, const soma_data *
     SOMA__TRY(check_options(&run->options, data, err));
     run->options.epochs = run->options.epochs ? run->options.epochs : 10;
     run->options.batch = run->options.batch ? run->options.batch : 32;
-    SOMA__TRY(soma__data_fits(model, data->train, "training data", err));
+    SOMA__TRY(soma__loss_create(&run->loss, &run->options.loss, model, data->train, err));
+    SOMA__TRY(soma__data_fits(model, &run->loss, data->train, "training data", err));
     if (data->validation)
-        SOMA__TRY(soma__data_fits(model, data->validation, "validation data", err));
+        SOMA__TRY(soma__data_fits(model, &run->loss, data->validation, "validation data", err));
     SOMA__TRY(soma__optimizer_for_model(&run->optimizer, &run->hyper, model,
                                         &run->options.optimizer, err));
     SOMA__TRY(make_best(run, err));
@@ -115,6 +117,7 @@ static void run_close(soma__run *run)
     soma__free(run->best);
     soma_optimizer_destroy(run->optimizer);
     soma__free(run->hyper);
+    soma__loss_clear(&run->loss);
     soma__free(run->best_path);
     soma__free(run->checkpoint_path);
     soma__free(run->history_path);
@@ -167,7 +170,7 @@ static bool tell(soma__run *run, soma_event_kind kind, const char *message)
 static void look_at_first_loss(soma__run *run, double loss)
 {
     int classes = soma_model_class_count(run->model);
-    if (soma_model_get_options(run->model)->task != SOMA_TASK_CLASSIFY || classes < 2)
+    if (run->loss.options.kind != SOMA_LOSS_CROSS_ENTROPY || run->loss.weight || classes < 2)
         return;
     double expected = log(classes);
     if (loss >= 0.5 * expected && loss <= 2.5 * expected)

@@ -26,6 +26,7 @@ typedef struct soma__run {
     soma_train_options options; /* with defaults filled in */
     soma_optimizer *optimizer;
     float *hyper; /* what a step of the optimiser is fed with */
+    soma__loss loss;
     soma_loader *loader;
     soma__step full, rest;
     soma__evaluator evaluator; /* loader NULL: no validation */
