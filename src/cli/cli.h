@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "data/folder.h"
 #include "data/table.h"
 #include "soma/soma.h"
 
@@ -109,6 +110,8 @@ soma_status cli_dataset(const arguments *args, const char *what, bool regress, s
  * soma__encoding_release. */
 soma_status cli_encoding(soma__encoding **out, const soma_model *model, const char *file,
                          soma_error *err);
+/* How the model brings pictures to its size: as in training, else stretched. */
+soma__fit cli_picture_fit(const soma_model *model);
 /* A model from a model file, or a fresh one from a recipe; then *recipe (destroy it) and *data
  * (clear it) are filled, else empty. */
 typedef struct cli_model {

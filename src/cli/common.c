@@ -101,6 +101,12 @@ soma_status cli_encoding(soma__encoding **out, const soma_model *model, const ch
     return text ? soma__encoding_parse(out, text, file, err) : SOMA_OK;
 }
 
+soma__fit cli_picture_fit(const soma_model *model)
+{
+    const char *text = soma_model_meta(model, SOMA__PICTURE_META);
+    return text && strcmp(text, "crop") == 0 ? SOMA__FIT_CROP : SOMA__FIT_STRETCH;
+}
+
 static bool is_model_file(const char *what)
 {
     size_t n = strlen(what);

@@ -27,6 +27,24 @@ static soma_status classes_agree(const soma_model *model, const soma_dataset *da
     return SOMA_OK;
 }
 
+/* The test part of a folder, or all of it, brought to the model's size as in training. */
+static soma_status open_pictures(const soma_model *model, const char *path, soma_dataset **out,
+                                 soma_error *err)
+{
+    const soma_shape *input = &soma_model_get_options(model)->input;
+    soma__folder_options options = {.fit = cli_picture_fit(model)};
+    soma_data data;
+    if (input->ndim == 3) {
+        options.size[0] = input->dim[0];
+        options.size[1] = input->dim[1];
+        options.channels = (int)input->dim[2];
+    }
+    SOMA__TRY(soma__folder_open(&data, path, &options, err));
+    *out = soma_dataset_retain(data.test ? data.test : data.train);
+    soma_data_clear(&data);
+    return SOMA_OK;
+}
+
 /* A table is read as the one was that the model learned from. */
 static soma_status open_data(const arguments *args, const soma_model *model, soma_dataset **out,
                              soma_error *err)
@@ -36,6 +54,8 @@ static soma_status open_data(const arguments *args, const soma_model *model, som
                                            [SOMA_TASK_REGRESS] = SOMA__TARGET_NUMBERS};
     soma_task task = soma_model_get_options(model)->task;
     const char *what = args->positional[1];
+    if (soma__is_folder(what))
+        return open_pictures(model, what, out, err);
     soma__encoding *encoding;
     SOMA__TRY(cli_encoding(&encoding, model, args->positional[0], err));
     bool csv =

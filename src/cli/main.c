@@ -25,13 +25,14 @@ const command cli_commands[] = {
      "soma probe my.yaml --rate --plot rate.png\tthe curve as a picture\n",
      "rate overfit gradients steps plot set data seed batch", 1, 1, cli_run_probe},
     {"eval", "MODEL DATA [options]", "loss, accuracy and confusion matrix on labelled data",
-     "DATA is a data set's name (its test part is used), a .csv file, or images.idx,labels.idx.",
+     "DATA is a data set's name (its test part is used), a .csv file, a folder of pictures by class, or "
+     "images.idx,labels.idx.",
      "soma eval runs/digits-cnn/model.safetensors digits\tthe fixed test part of the digits\n"
      "soma eval model.safetensors flowers.csv --label species\ta table\n",
      "data label batch", 2, 2, cli_run_eval},
     {"predict", "MODEL FILE... [options]", "classify pictures, tables and IDX images",
-     "FILE is a PNG picture (resized to what the model takes), a .csv file of features without "
-     "labels, or an IDX file of images. Prints the most likely classes with their probabilities.",
+     "FILE is a PNG or JPEG picture (resized to what the model takes), a .csv file (its label column may be "
+     "missing), or an IDX file of images. Prints the most likely classes with their probabilities.",
      "soma predict runs/digits-cnn/model.safetensors digit.png\tone picture\n"
      "soma predict model.safetensors scan.png --invert\tdark writing on light paper\n"
      "soma predict model.safetensors t10k-images-idx3-ubyte.gz --limit 5 --json\tthe first five\n",

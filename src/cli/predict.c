@@ -7,7 +7,6 @@
 #include "data/table.h"
 #include "format/csv.h"
 #include "format/idx.h"
-#include "format/image.h"
 
 #define DEFAULT_TOP 3
 
@@ -29,9 +28,10 @@ static soma_status reshaped(soma_tensor **out, soma_tensor *t, soma_shape shape,
     return status;
 }
 
-static soma_status read_picture(soma_tensor **out, const arguments *args, const soma_shape *input,
+static soma_status read_picture(soma_tensor **out, const arguments *args, const soma_model *model,
                                 const char *path, soma_error *err)
 {
+    const soma_shape *input = &soma_model_get_options(model)->input;
     int64_t channels = input->ndim == 3 ? input->dim[2] : 1;
     if ((input->ndim != 2 && input->ndim != 3) || (channels != 1 && channels != 3)) {
         char text[SOMA_SHAPE_TEXT_SIZE];
@@ -40,10 +40,11 @@ static soma_status read_picture(soma_tensor **out, const arguments *args, const 
                           soma_shape_text(input, text, sizeof text));
     }
     soma_tensor *picture, *resized;
-    SOMA__TRY(soma__png_read(&picture, path, (int)channels, err));
+    SOMA__TRY(soma__picture_read(&picture, path, (int)channels, err));
     if (args->invert)
         invert(picture);
-    soma_status status = soma__image_resize(&resized, picture, input->dim[0], input->dim[1], err);
+    soma_status status = soma__picture_fit(&resized, picture, input->dim[0], input->dim[1],
+                                           cli_picture_fit(model), err);
     soma_tensor_release(picture);
     SOMA__TRY(status);
     soma_shape shape = {.ndim = input->ndim + 1, .dim = {1}};
@@ -146,8 +147,8 @@ static soma_status read_samples(soma_tensor **out, const arguments *args, const 
     const soma_shape *input = &soma_model_get_options(model)->input;
     if (soma__ends_with(path, ".csv") || soma__ends_with(path, ".csv.gz"))
         return read_table(out, args, model, path, err);
-    if (soma__ends_with(path, ".png") || soma__ends_with(path, ".PNG"))
-        return read_picture(out, args, input, path, err);
+    if (soma__picture_name(path))
+        return read_picture(out, args, model, path, err);
     return read_idx(out, args, input, path, err);
 }
 

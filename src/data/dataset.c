@@ -2,6 +2,7 @@
 #include "data/dataset.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/rng.h"
@@ -167,6 +168,37 @@ soma_status soma_dataset_from_callback(soma_dataset **out, const soma_dataset_so
     dataset->source = *source;
     *out = dataset;
     return SOMA_OK;
+}
+
+soma_status soma__dataset_from_source(soma_dataset **out, const soma_dataset_source *source,
+                                      soma_tensor *y,
+                                      const char *(*sample_name)(const void *user, int64_t i),
+                                      soma_error *err)
+{
+    soma_status status = soma_dataset_from_callback(out, source, err);
+    if (status != SOMA_OK) {
+        if (source->destroy)
+            source->destroy(source->user);
+        return status;
+    }
+    (*out)->y = soma_tensor_retain(y);
+    (*out)->sample_name = sample_name;
+    status = check_labels(*out, err);
+    if (status != SOMA_OK) {
+        soma_dataset_release(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+const char *soma__dataset_sample(const soma_dataset *dataset, int64_t i, char *buffer, size_t size)
+{
+    for (; dataset->parent; dataset = dataset->parent)
+        i = dataset->index ? dataset->index[i] : i;
+    if (dataset->sample_name)
+        return dataset->sample_name(dataset->source.user, i);
+    snprintf(buffer, size, "sample %lld", (long long)i);
+    return buffer;
 }
 
 /* --- what it is ---------------------------------------------------------------------------------

@@ -28,6 +28,9 @@ struct soma_dataset {
     char **class_names; /* class_count entries, or NULL */
     int class_count;    /* 0: not known or not labels */
 
+    /* What the user knows sample i by, such as its file; NULL: its number. */
+    const char *(*sample_name)(const void *user, int64_t i);
+
     struct soma__table *table; /* where a whole of a table came from: retained; else NULL */
     struct soma__encoding
         *encoding; /* and how it became features: retained; NULL: it is rows yet */
@@ -37,6 +40,14 @@ struct soma_dataset {
  */
 soma_status soma__dataset_set_classes(soma_dataset *dataset, const char *const *names, int count,
                                       soma_error *err);
+/* From a function whose labels are known beforehand: y [count] is retained. `sample_name` may be
+ * NULL. Takes source->user also when it fails. */
+soma_status soma__dataset_from_source(soma_dataset **out, const soma_dataset_source *source,
+                                      soma_tensor *y,
+                                      const char *(*sample_name)(const void *user, int64_t i),
+                                      soma_error *err);
+/* "cat/1.png" or "sample 17", into `buffer` where it has to be made. */
+const char *soma__dataset_sample(const soma_dataset *dataset, int64_t i, char *buffer, size_t size);
 /* The label of sample i without reading x; -1 when the samples come from the user's function. */
 int64_t soma__dataset_label(const soma_dataset *dataset, int64_t i);
 /* soma_dataset_read in an epoch (transforms draw by it), or as evaluation sees the samples

@@ -5,9 +5,11 @@
 
 #include "base/mem.h"
 #include "data/dataset.h"
+#include "data/folder.h"
 
 static const char *const scale_names[] = {"none", "unit", "standard", "minmax", NULL};
 static const char *const target_scale_names[] = {"none", "standard", "minmax", NULL};
+static const char *const fit_names[] = {"crop", "stretch", NULL};
 static const char *const header_names[] = {"auto", "yes", "no", NULL};
 static const char *const encode_names[] = {"one_hot", "index", NULL};
 static const char *const missing_names[] = {"error",         "drop",      "mean", "median",
@@ -19,8 +21,29 @@ const soma__field soma__data_fields[] = {
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(source),
      .required = true,
-     .doc = "a known name, or csv, idx"},
-    {.key = "path", .kind = SOMA__FIELD_STRING, .offset = DATA(path), .doc = "csv: the file"},
+     .doc = "a known name, or csv, folder, idx"},
+    {.key = "path",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(path),
+     .doc = "csv: the file; folder: of pictures in folders by class"},
+    {.key = "size",
+     .kind = SOMA__FIELD_INTS,
+     .offset = DATA(size),
+     .count = 2,
+     .min = 1,
+     .max = 16384,
+     .doc = "folder: height and width that pictures are brought to; that of the first"},
+    {.key = "channels",
+     .kind = SOMA__FIELD_INT,
+     .offset = DATA(channels),
+     .min = 1,
+     .max = 3,
+     .doc = "folder: 1 grey, 3 colour; 3"},
+    {.key = "fit",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = DATA(fit),
+     .choices = fit_names,
+     .doc = "folder: resize the shorter side and cut out the middle, or stretch; crop"},
     {.key = "images", .kind = SOMA__FIELD_STRING, .offset = DATA(images), .doc = "idx: images"},
     {.key = "labels", .kind = SOMA__FIELD_STRING, .offset = DATA(labels), .doc = "idx: labels"},
     {.key = "test_images",
@@ -208,7 +231,19 @@ static soma_status open_idx(soma_data *out, const soma__data_options *o, const s
     return SOMA_OK;
 }
 
-/* The sets that are known by name bring a test part of their own. */
+static soma_status open_folder(soma_data *out, const soma__data_options *o, const soma__tree *tree,
+                               const soma__value *section, soma_error *err)
+{
+    const soma__folder_options options = {
+        .size = {o->size[0], o->size[1]}, .channels = (int)o->channels, .fit = (soma__fit)o->fit};
+    if (!o->path)
+        return needs(o, tree, section, "path", err);
+    if (o->channels == 2)
+        return soma__value_fail(tree, section, err, "data.channels: pictures have 1 or 3, not 2");
+    return soma__folder_open(out, o->path, &options, err);
+}
+
+/* Files without a test part of their own give one by a fixed draw. */
 static soma_status split_test(soma_data *data, double share, uint64_t seed, const soma__tree *tree,
                               soma_error *err)
 {
@@ -227,11 +262,16 @@ soma_status soma__data_open(soma_data *out, const soma__data_options *o, const s
 {
     *out = (soma_data){0};
     const soma__source_request request = {o->source, folder, o, tree, target, NULL};
-    bool csv = strcmp(o->source, "csv") == 0, idx = strcmp(o->source, "idx") == 0;
-    soma_status status = csv   ? open_csv(out, o, target, tree, section, err)
-                         : idx ? open_idx(out, o, tree, section, err)
-                               : soma__source_open(out, &request, err);
-    if (status == SOMA_OK && (csv || idx))
+    soma_status status;
+    if (strcmp(o->source, "csv") == 0)
+        status = open_csv(out, o, target, tree, section, err);
+    else if (strcmp(o->source, "idx") == 0)
+        status = open_idx(out, o, tree, section, err);
+    else if (strcmp(o->source, "folder") == 0)
+        status = open_folder(out, o, tree, section, err);
+    else
+        return soma__source_open(out, &request, err);
+    if (status == SOMA_OK)
         status = split_test(out, o->test, seed, tree, err);
     if (status != SOMA_OK)
         soma_data_clear(out);

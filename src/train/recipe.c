@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/value.h"
 #include "data/dataset.h"
+#include "data/folder.h"
 #include "data/options.h"
 #include "data/transform.h"
 #include "format/embedded.h"
@@ -321,7 +322,7 @@ static soma_status transform_part(const soma_recipe *recipe, soma_dataset **part
  * the transforms over all. */
 static soma_status finish_parts(const soma_recipe *recipe, soma_data *out, soma_error *err)
 {
-    if (recipe->data.validation > 0) {
+    if (recipe->data.validation > 0 && !out->validation) {
         soma_dataset *all = out->train;
         soma_status status = soma_dataset_split(&out->train, &out->validation, all,
                                                 recipe->data.validation, recipe->seed, err);
@@ -379,7 +380,10 @@ soma_status soma_dataset_open(soma_dataset **out, const char *what, const char *
     if (soma__ends_with(what, ".csv") || soma__ends_with(what, ".csv.gz"))
         return soma_dataset_open_csv(out, what, label, regress, err);
     soma_data data;
-    SOMA__TRY(soma_data_open(&data, what, folder, err));
+    if (soma__is_folder(what) && strchr(what, '/'))
+        SOMA__TRY(soma__folder_open(&data, what, &(soma__folder_options){0}, err));
+    else
+        SOMA__TRY(soma_data_open(&data, what, folder, err));
     *out = soma_dataset_retain(data.test ? data.test : data.train);
     soma_data_clear(&data);
     return SOMA_OK;
@@ -421,11 +425,16 @@ static soma_status scale_targets(const soma_recipe *recipe, soma_model *model,
     return status;
 }
 
-/* How a table's columns become features goes into the model file, for `soma predict`. */
+/* How pictures are brought to their size, and how a table's columns become features, goes into the
+ * model file, for `soma predict`. */
 static soma_status keep_encoding(soma_model *model, const soma_dataset *train, soma_error *err)
 {
     const soma__encoding *encoding = soma__dataset_encoding(train);
     char *text;
+    int fit = soma__dataset_fit(train);
+    if (fit >= 0)
+        return soma_model_set_meta(model, SOMA__PICTURE_META,
+                                   fit == SOMA__FIT_CROP ? "crop" : "stretch", err);
     if (!encoding)
         return SOMA_OK;
     SOMA__TRY(soma__encoding_text(&text, encoding, err));
