@@ -61,7 +61,8 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_recipe_model(const soma_recipe *recipe
 SOMA_API const soma_train_options *soma_recipe_options(const soma_recipe *recipe);
 
 /* Opens data by what `soma eval --data` is given: a name that soma_data_open knows (its test part),
- * a .csv file, "images.idx,labels.idx", or a folder of pictures by class (with a '/' in its name). `label` and `regress` as in soma_dataset_open_csv. */
+ * a .csv file, "images.idx,labels.idx", or a folder of pictures by class (with a '/' in its name).
+ * `label` and `regress` as in soma_dataset_open_csv. */
 SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_open(soma_dataset **out, const char *what,
                                                        const char *folder, const char *label,
                                                        bool regress, soma_error *err);
