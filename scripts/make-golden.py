@@ -668,6 +668,34 @@ def make_images():
     onnx_case("space_to_depth_rows", "SpaceToDepth", x=rand(1, 4, 6, 2), blocksize=2)
 
 
+def make_activations():
+    wide = lambda *shape: rand(*(shape or (24,)), low=-5, high=5)
+    for name, function in {
+            "celu": lambda x: F.celu(x, 0.7), "selu": F.selu, "relu6": F.relu6,
+            "hard_sigmoid": F.hardsigmoid, "hard_swish": F.hardswish,
+            "hard_tanh": lambda x: F.hardtanh(x, -1, 2), "mish": F.mish, "softsign": F.softsign,
+            "logsigmoid": F.logsigmoid, "softshrink": lambda x: F.softshrink(x, 0.5),
+            "hardshrink": lambda x: F.hardshrink(x, 0.5), "tanhshrink": F.tanhshrink,
+            "threshold": lambda x: F.threshold(x, 0.5, -7),
+            "softplus_beta": lambda x: F.softplus(x, beta=2, threshold=1e9)}.items():
+        case(name, function, x=wide())
+    # At the kinks themselves.
+    ends = lambda *values: torch.tensor(values).double()
+    case("relu6_kinks", F.relu6, x=ends(0, 6, 7, -1, 3))
+    case("hard_tanh_kinks", F.hardtanh, x=ends(-1, 1, 2, 0, -2))
+    case("softshrink_kinks", lambda x: F.softshrink(x, 0.5), x=ends(-0.5, 0.5, 0, 1, -1))
+    case("hardshrink_kinks", lambda x: F.hardshrink(x, 0.5), x=ends(-0.5, 0.5, 0, 1, -1))
+    case("threshold_kink", lambda x: F.threshold(x, 0.5, -7), x=ends(0.5, 0.25, 1))
+    case("prelu", lambda x, slope: torch.where(x > 0, x, slope * x), x=wide(3, 5),
+         slope=rand(5, low=0, high=1))
+    case("prelu_own", lambda x, slope: F.prelu(x, slope), x=wide(4, 5), slope=rand(5))
+    case("softmin", lambda x: F.softmin(x, 1), x=wide(3, 6))
+    case("glu", lambda x: F.glu(x, 1), x=wide(3, 6, 2))
+    halves = lambda x: x.chunk(2, -1)
+    case("swiglu", lambda x: F.silu(halves(x)[0]) * halves(x)[1], x=wide(3, 8))
+    case("geglu", lambda x: F.gelu(halves(x)[0]) * halves(x)[1], x=wide(3, 8))
+
+
 # --- optimisers -------------------------------------------------------------------------------------
 
 class Lion(torch.optim.Optimizer):
@@ -916,3 +944,4 @@ if __name__ == "__main__":
     group(target, "windows", make_windows)
     group(target, "images", make_images)
     group(target, "arrange", make_arrange)
+    group(target, "activation", make_activations)

@@ -45,7 +45,32 @@ SOMA_API soma_var soma_gelu(soma_var x);      /* x Φ(x), by erf (Hendrycks & Gi
 SOMA_API soma_var soma_gelu_tanh(soma_var x); /* its tanh approximation */
 SOMA_API soma_var soma_silu(soma_var x);      /* x sigmoid(x) */
 SOMA_API soma_var soma_leaky_relu(soma_var x, double slope);
-SOMA_API soma_var soma_elu(soma_var x, double alpha);
+SOMA_API soma_var soma_elu(soma_var x, double alpha);  /* left of 0 alpha (e^x - 1) */
+SOMA_API soma_var soma_celu(soma_var x, double alpha); /* alpha (e^(x/alpha) - 1); alpha not 0 */
+SOMA_API soma_var soma_selu(soma_var x);               /* scaled elu (Klambauer et al. 2017) */
+SOMA_API soma_var soma_relu6(soma_var x);              /* min(max(x, 0), 6) */
+SOMA_API soma_var
+soma_hard_sigmoid(soma_var x);                 /* min(max(x + 3, 0), 6) / 6 (Howard et al. 2019) */
+SOMA_API soma_var soma_hard_swish(soma_var x); /* x hard_sigmoid(x) */
+SOMA_API soma_var soma_hard_tanh(soma_var x, double low, double high); /* as clamp, but gradient 0
+                                                                          at the limits too */
+SOMA_API soma_var soma_mish(soma_var x);     /* x tanh(softplus(x)) (Misra 2019) */
+SOMA_API soma_var soma_softsign(soma_var x); /* x / (1 + |x|) */
+SOMA_API soma_var soma_logsigmoid(soma_var x);
+SOMA_API soma_var soma_softplus_beta(soma_var x, double beta); /* softplus(beta x) / beta */
+SOMA_API soma_var soma_softshrink(soma_var x, double lambda);  /* x ∓ lambda, 0 in between */
+SOMA_API soma_var soma_hardshrink(soma_var x, double lambda);  /* x, 0 where |x| <= lambda */
+SOMA_API soma_var soma_tanhshrink(soma_var x);                 /* x - tanh(x) */
+/* x where x > threshold, else value */
+SOMA_API soma_var soma_threshold(soma_var x, double threshold, double value);
+/* Leaky relu whose slope is an input that broadcasts to x: usually a parameter [C], one slope for
+ * each cell of the last axis (He et al. 2015). */
+SOMA_API soma_var soma_prelu(soma_var x, soma_var slope);
+/* Gated units: x = [a b], halves along `axis`, which must be even: a sigmoid(b) (Dauphin et al.
+ * 2017), silu(a) b and gelu(a) b (Shazeer 2020). */
+SOMA_API soma_var soma_glu(soma_var x, int64_t axis);
+SOMA_API soma_var soma_swiglu(soma_var x, int64_t axis);
+SOMA_API soma_var soma_geglu(soma_var x, int64_t axis);
 SOMA_API soma_var soma_isfinite(soma_var x); /* bool; no gradient, nor have the next four */
 SOMA_API soma_var soma_isnan(soma_var x);
 SOMA_API soma_var soma_isinf(soma_var x); /* of either sign */
@@ -457,6 +482,7 @@ SOMA_API soma_var soma_batch_norm(soma_var x, soma_var mean, soma_var var, soma_
 /* --- softmax ------------------------------------------------------------------------
  */
 SOMA_API soma_var soma_softmax(soma_var x, int64_t axis);
+SOMA_API soma_var soma_softmin(soma_var x, int64_t axis); /* softmax(-x) */
 SOMA_API soma_var soma_log_softmax(soma_var x, int64_t axis);
 /* Losses: loss.h. */
 

@@ -236,7 +236,7 @@ typedef struct soma__cast_attrs {
     int64_t dtype;
 } soma__cast_attrs;
 
-/* leaky_relu, elu: the one number that each has. */
+/* leaky_relu, elu, celu, softshrink, hardshrink: the one number that each has. */
 typedef struct soma__slope_attrs {
     double slope;
 } soma__slope_attrs;
@@ -244,6 +244,10 @@ typedef struct soma__slope_attrs {
 typedef struct soma__clamp_attrs {
     double low, high;
 } soma__clamp_attrs;
+
+typedef struct soma__threshold_attrs {
+    double threshold, value;
+} soma__threshold_attrs;
 
 /* nan_to_num: what stands for NaN, Inf and -Inf; infinite: the largest finite number. */
 typedef struct soma__nan_attrs {
