@@ -226,6 +226,8 @@ typedef struct soma_loader soma_loader;
 typedef struct soma_loader_options {
     int64_t batch; /* required */
     bool shuffle;
+    bool balanced;  /* shuffled, and each class as often as any other: samples of a class are drawn
+                       with  replacement, an epoch has as many as ever. Needs labels */
     bool drop_last; /* leave out a last batch that is not full */
     uint64_t seed;
     int threads;  /* 0: 1 */

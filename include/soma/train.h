@@ -101,6 +101,7 @@ typedef struct soma_train_options {
     double min_delta;       /* what counts as better */
     bool keep_last; /* at the end keep the last weights, not those of the best validation epoch */
     bool no_shuffle;
+    bool balanced; /* each class as often as any other (soma_loader_options) */
     const char
         *folder; /* best.safetensors, last.checkpoint, history.jsonl go here; NULL: nothing */
     int64_t checkpoint_steps; /* also a checkpoint every so many steps; 0: at each epoch's end */

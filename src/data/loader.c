@@ -27,6 +27,8 @@ struct soma_loader {
     soma_loader_options options;
     int64_t batches;
     int64_t *order;
+    int64_t *members, *starts; /* balanced: samples class by class, and where each class starts */
+    int classes;               /* of those, the ones that occur */
 
     pthread_mutex_t lock;
     pthread_cond_t filled, freed;
@@ -125,6 +127,51 @@ static soma_status allocate(soma_loader *loader, soma_error *err)
                                  loader->options.prefetch, (long long)loader->options.batch);
 }
 
+/* Sorts the samples by class (counting sort), for a balanced order. */
+static soma_status group_classes(soma_loader *loader, soma_error *err)
+{
+    const soma_dataset *dataset = loader->dataset;
+    int classes = soma_dataset_class_count(dataset);
+    if (classes < 1 || soma__dataset_label(dataset, 0) < 0)
+        return soma__fail(err, SOMA_INVALID, "balanced batches need class labels");
+    int64_t *next = soma__calloc((size_t)classes + 2, sizeof *next);
+    loader->starts = soma__calloc((size_t)classes + 1, sizeof *loader->starts);
+    loader->members = soma__calloc((size_t)dataset->count, sizeof *loader->members);
+    if (!next || !loader->starts || !loader->members) {
+        soma__free(next);
+        return soma__fail(err, SOMA_MEMORY, "no memory to sort %lld samples by class",
+                          (long long)dataset->count);
+    }
+    for (int64_t i = 0; i < dataset->count; i++)
+        next[soma__dataset_label(dataset, i) + 1]++;
+    for (int k = 0; k < classes; k++) {
+        if (next[k + 1])
+            loader->starts[loader->classes++] = next[k];
+        next[k + 1] += next[k];
+    }
+    loader->starts[loader->classes] = dataset->count;
+    for (int64_t i = 0; i < dataset->count; i++)
+        loader->members[next[soma__dataset_label(dataset, i)]++] = i;
+    soma__free(next);
+    return SOMA_OK;
+}
+
+/* The classes in turns, a random sample of each; then all of them shuffled. */
+static void draw_balanced(soma_loader *loader, int64_t epoch)
+{
+    int64_t n = loader->dataset->count;
+    soma__rng_key places = {loader->options.seed, soma__rng_stream("shuffle"), (uint64_t)epoch};
+    soma__rng_key draws = {loader->options.seed, soma__rng_stream("balance"), (uint64_t)epoch};
+    soma__rng_permutation(&places, n, loader->order);
+    for (int64_t i = 0; i < n; i++) {
+        /* order[i] is the place in the unshuffled row of turns. */
+        int64_t turn = loader->order[i], k = turn % loader->classes;
+        int64_t size = loader->starts[k + 1] - loader->starts[k];
+        uint64_t pick = soma__rng_below(&draws, (uint64_t)turn, (uint64_t)size);
+        loader->order[i] = loader->members[loader->starts[k] + (int64_t)pick];
+    }
+}
+
 static soma_status start_threads(soma_loader *loader, soma_error *err)
 {
     for (int i = 0; i < loader->options.threads; i++) {
@@ -164,6 +211,8 @@ soma_status soma_loader_create(soma_loader **out, soma_dataset *dataset,
     pthread_cond_init(&loader->filled, NULL);
     pthread_cond_init(&loader->freed, NULL);
     soma_status status = allocate(loader, err);
+    if (status == SOMA_OK && options->balanced)
+        status = group_classes(loader, err);
     if (status == SOMA_OK)
         status = start_threads(loader, err);
     if (status != SOMA_OK) {
@@ -194,6 +243,8 @@ void soma_loader_destroy(soma_loader *loader)
     soma__free(loader->slots);
     soma__free(loader->threads);
     soma__free(loader->order);
+    soma__free(loader->members);
+    soma__free(loader->starts);
     soma__free(loader->scratch);
     soma_dataset_release(loader->dataset);
     soma__free(loader);
@@ -211,7 +262,9 @@ soma_status soma_loader_start(soma_loader *loader, int64_t epoch, int64_t first,
                           (long long)loader->batches, (long long)first);
     pthread_mutex_lock(&loader->lock);
     halt(loader);
-    if (loader->options.shuffle) {
+    if (loader->options.balanced) {
+        draw_balanced(loader, epoch);
+    } else if (loader->options.shuffle) {
         soma__rng_key key = {.seed = loader->options.seed,
                              .stream = soma__rng_stream("shuffle"),
                              .step = (uint64_t)epoch};

@@ -32,6 +32,7 @@ static soma_status describe(const soma__run *run, char **out, soma_error *err)
     add_int(&text, "samples", soma_dataset_count(run->data->train));
     add_int(&text, "optimizer", run->options.optimizer.kind);
     add_int(&text, "shuffle", !run->options.no_shuffle);
+    add_int(&text, "balanced", run->options.balanced);
     add_int(&text, "epoch", p->epoch);
     add_int(&text, "step", p->step);
     add_int(&text, "steps", p->steps);
@@ -184,6 +185,7 @@ static soma_status read_progress(soma__run *run, const soma__value *map, soma_er
     same(&r, "samples", soma_dataset_count(run->data->train), "number of training samples");
     same(&r, "optimizer", run->options.optimizer.kind, "optimizer");
     same(&r, "shuffle", !run->options.no_shuffle, "shuffling");
+    same(&r, "balanced", run->options.balanced, "balancing");
     p.epoch = integer(&r, map, "epoch", 0);
     p.step = integer(&r, map, "step", 0);
     p.steps = integer(&r, map, "steps", 0);

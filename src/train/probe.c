@@ -71,6 +71,7 @@ static soma_status probe_open(probe *p, soma_model *model, soma_dataset *dataset
         soma__optimizer_for_model(&p->optimizer, &p->hyper, model, &p->options.optimizer, err));
     soma_loader_options loader = {.batch = batch,
                                   .shuffle = !options->no_shuffle,
+                                  .balanced = options->balanced,
                                   .drop_last = true,
                                   .seed = options->seed,
                                   .threads = options->loader_threads};

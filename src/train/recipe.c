@@ -29,7 +29,7 @@ typedef struct top_section {
 typedef struct train_section {
     int64_t epochs, batch, patience, checkpoint_steps, loader_threads;
     double min_delta;
-    bool keep_last, no_shuffle;
+    bool keep_last, no_shuffle, balanced;
     const soma__value *optimizer, *loss;
 } train_section;
 
@@ -119,6 +119,10 @@ static const soma__field train_fields[] = {
      .kind = SOMA__FIELD_BOOL,
      .offset = TRAIN(keep_last),
      .doc = "end with the last weights, not the best; false"},
+    {.key = "balanced",
+     .kind = SOMA__FIELD_BOOL,
+     .offset = TRAIN(balanced),
+     .doc = "each class as often as any other, samples drawn with replacement; false"},
     {.key = "no_shuffle",
      .kind = SOMA__FIELD_BOOL,
      .offset = TRAIN(no_shuffle),
@@ -162,6 +166,7 @@ static soma_status read_train(soma_recipe *recipe, soma_error *err)
     o->min_delta = section.min_delta;
     o->keep_last = section.keep_last;
     o->no_shuffle = section.no_shuffle;
+    o->balanced = section.balanced;
     o->checkpoint_steps = section.checkpoint_steps;
     o->loader_threads = (int)section.loader_threads;
     return SOMA_OK;

@@ -68,6 +68,7 @@ static soma_status make_steps(soma__run *run, soma_error *err)
     int64_t batch = run->options.batch;
     soma_loader_options loader = {.batch = batch,
                                   .shuffle = !run->options.no_shuffle,
+                                  .balanced = run->options.balanced,
                                   .seed = run->options.seed,
                                   .threads = run->options.loader_threads};
     SOMA__TRY(soma_loader_create(&run->loader, train, &loader, err));

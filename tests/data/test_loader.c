@@ -85,6 +85,56 @@ static void every_sample_once_in_the_same_order_whatever_the_threads(void **stat
     soma_dataset_release(dataset);
 }
 
+/* 90 samples of class 0, 9 of class 2, 1 of class 3: a third of the draws each, by seed and epoch.
+ */
+static void balanced_batches_have_each_class_as_often(void **state)
+{
+    (void)state;
+    soma_tensor *x, *y;
+    soma_dataset *dataset;
+    assert_int_equal(soma_tensor_create(&x, SOMA_F32, SOMA_SHAPE(100, 1), NULL), SOMA_OK);
+    assert_int_equal(soma_tensor_create(&y, SOMA_I64, SOMA_SHAPE(100), NULL), SOMA_OK);
+    for (int64_t i = 0; i < 100; i++) {
+        soma_tensor_set(x, i, (double)i);
+        soma_tensor_set(y, i, i < 90 ? 0 : i < 99 ? 2 : 3);
+    }
+    assert_int_equal(soma_dataset_from_tensors(&dataset, x, y, NULL), SOMA_OK);
+    const soma_loader_options options = {
+        .batch = 99, .balanced = true, .drop_last = true, .seed = 1};
+    soma_loader *loader;
+    assert_int_equal(soma_loader_create(&loader, dataset, &options, NULL), SOMA_OK);
+    float first[2][99];
+    for (int round = 0; round < 3; round++) {
+        const void *got_x, *got_y;
+        int64_t count, by_class[4] = {0};
+        assert_int_equal(soma_loader_start(loader, round == 2, 0, NULL), SOMA_OK);
+        assert_int_equal(soma_loader_next(loader, &got_x, &got_y, &count, NULL), SOMA_OK);
+        assert_int_equal(count, 99);
+        for (int i = 0; i < 99; i++) {
+            int sample = (int)((const float *)got_x)[i];
+            by_class[((const int64_t *)got_y)[i]]++;
+            assert_int_equal(((const int64_t *)got_y)[i], sample < 90 ? 0 : sample < 99 ? 2 : 3);
+        }
+        assert_in_range(by_class[0], 33, 34);
+        assert_int_equal(by_class[1], 0);
+        assert_in_range(by_class[2], 32, 33);
+        assert_in_range(by_class[3], 32, 33);
+        if (round == 0)
+            memcpy(first[0], got_x, sizeof first[0]);
+        memcpy(first[1], got_x, sizeof first[1]);
+        assert_int_equal(memcmp(first[0], first[1], sizeof first[0]) == 0, round < 2);
+    }
+    soma_loader_destroy(loader);
+    soma_dataset_release(dataset);
+    assert_int_equal(soma_dataset_from_tensors(&dataset, x, x, NULL), SOMA_OK);
+    soma_error err = {0};
+    assert_int_equal(soma_loader_create(&loader, dataset, &options, &err), SOMA_INVALID);
+    assert_non_null(strstr(err.message, "need class labels"));
+    soma_dataset_release(dataset);
+    soma_tensor_release(x);
+    soma_tensor_release(y);
+}
+
 static void the_last_batch_may_be_dropped(void **state)
 {
     (void)state;
@@ -142,6 +192,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_sample_once_in_the_same_order_whatever_the_threads),
+        cmocka_unit_test(balanced_batches_have_each_class_as_often),
         cmocka_unit_test(the_last_batch_may_be_dropped),
         cmocka_unit_test(faults_of_the_source_arrive),
     };
