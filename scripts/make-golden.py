@@ -409,6 +409,47 @@ def make_arrange():
     case("unstack", lambda x: x.unbind(1)[2], x=rand(2, 3, 4))
 
 
+def make_scatter():
+    i2 = lambda high, *shape: torch.randint(0, high, shape)
+    unique = lambda n, rows: torch.stack([torch.randperm(n) for _ in range(rows)])
+    case("gather_elements", lambda x, index: x.gather(1, index), x=rand(3, 5, 4),
+         index=i2(5, 3, 7, 4))
+    case("take_along", lambda x, index: x.take_along_dim(index, 2), x=rand(3, 1, 4),
+         index=i2(4, 1, 5, 2))
+    case("gather_nd", lambda x, index: x[index[..., 0], index[..., 1]], x=rand(4, 3, 5),
+         index=i2(3, 2, 6, 2))
+    # Each index once: what else PyTorch does is not defined.
+    case("scatter_set", lambda x, index, u: x.scatter(1, index, u), x=rand(3, 5),
+         index=unique(5, 3)[:, :4], u=rand(3, 4))
+    case("scatter_add_elements", lambda x, index, u: x.scatter_add(0, index, u), x=rand(3, 5),
+         index=i2(3, 6, 5), u=rand(6, 5))
+    for how, name in (("prod", "mul"), ("amax", "max"), ("amin", "min")):
+        case(f"scatter_{name}", lambda x, index, u: x.scatter_reduce(0, index, u, how),
+             x=spread(3, 5), index=i2(3, 6, 5), u=spread(6, 5) * 0.9)
+    case("scatter_nd_add", lambda x, index, u: x.index_put(tuple(index.T), u, accumulate=True),
+         x=rand(4, 3, 5), index=i2(3, 7, 2), u=rand(7, 5))
+    case("embedding", lambda w, index: F.embedding(index, w, padding_idx=2), w=rand(5, 3),
+         index=torch.tensor([[2, 0, 4], [2, 2, 0]]))
+    case("masked_fill", lambda x, m: x.masked_fill(m < 0, -2), x=rand(3, 4), m=rand(4))
+
+
+def make_sort():
+    ties = lambda *shape: torch.randint(0, 4, shape).double()
+    case("argsort", lambda x: x.argsort(dim=1, stable=True), x=ties(3, 40))
+    case("argsort_descending", lambda x: x.argsort(dim=0, descending=True, stable=True), x=ties(40, 3))
+    case("sort", lambda x: x.sort(1).values, x=spread(3, 30))
+    case("topk", lambda x: x.topk(4, 1).values, x=spread(3, 30))
+    case("topk_smallest", lambda x: x.topk(5, 0, largest=False).values, x=spread(30, 3))
+    case("topk_index", lambda x: x.topk(6, 1).indices, x=spread(3, 50))
+    case("quantile", lambda x: x.quantile(0.37, 1), x=spread(3, 12))
+    # With an odd number of cells PyTorch's median is the middle one as well.
+    case("median", lambda x: x.median(0).values, x=spread(9, 4))
+    borders = torch.tensor([-1.0, -0.25, 0.5, 0.75]).double()
+    x = torch.tensor([[-2.0, -1, -0.25, 0], [0.5, 0.6, 0.75, 3]]).double()
+    case("searchsorted", lambda b, x: torch.searchsorted(b, x), b=borders, x=x)
+    case("searchsorted_right", lambda b, x: torch.searchsorted(b, x, right=True), b=borders, x=x)
+
+
 def make_ops(folder):
     make_products()
     make_convs()
@@ -945,3 +986,5 @@ if __name__ == "__main__":
     group(target, "images", make_images)
     group(target, "arrange", make_arrange)
     group(target, "activation", make_activations)
+    group(target, "scatter", make_scatter)
+    group(target, "sort", make_sort)

@@ -255,6 +255,53 @@ SOMA_API soma_var soma_gather(soma_var x, soma_var index, int64_t axis);
 SOMA_API soma_var soma_scatter_add(soma_var x, soma_var index, int64_t axis, int64_t size);
 /* index i32/i64 [S…] -> f32 [S…,depth]; out of range gives zeros. No gradient. */
 SOMA_API soma_var soma_one_hot(soma_var index, int64_t depth);
+/* A cell for each cell of the index: y[i,j,k] = x[index[i,j,k],j,k] for axis 0, and so on
+ * (PyTorch's gather). Index i32/i64 with as many dims as x, none larger than x's but the axis; out
+ * of range gives 0. soma_take_along is the same, but the index broadcasts against x (NumPy). */
+SOMA_API soma_var soma_gather_elements(soma_var x, soma_var index, int64_t axis);
+SOMA_API soma_var soma_take_along(soma_var x, soma_var index, int64_t axis);
+/* A slice for each row of the index: index [B…,I…,K], x [B…,D1…DK,R…] -> [B…,I…,R…]; the K numbers
+ * of a row are the slice's position. B… are `batch_dims` dims (ONNX' GatherND). Out of range gives
+ * 0. */
+SOMA_API soma_var soma_gather_nd(soma_var x, soma_var index, int64_t batch_dims);
+/* How an update meets the value that is there. */
+typedef enum soma_scatter {
+    SOMA_SCATTER_SET, /* of several updates of one cell the last one stays, and has the gradient */
+    SOMA_SCATTER_ADD,
+    SOMA_SCATTER_MUL, /* no update may be 0 where its gradient is wanted */
+    SOMA_SCATTER_MAX, /* gradient shared by ties, as of soma_max */
+    SOMA_SCATTER_MIN,
+} soma_scatter;
+/* x with updates written where the gathers of the same name would read; updates have the gather's
+ * shape and x's dtype. In the order of the index, so that the bits are the same each time; an index
+ * out of range writes nothing. */
+SOMA_API soma_var soma_scatter_elements(soma_var x, soma_var index, soma_var updates, int64_t axis,
+                                        soma_scatter how);
+SOMA_API soma_var soma_scatter_nd(soma_var x, soma_var index, soma_var updates, int64_t batch_dims,
+                                  soma_scatter how);
+/* Rows of a table: table [K,D], index [I…] -> [I…,D]. The `padding` row (-1: none) is read but gets
+ * no gradient. Composite. */
+SOMA_API soma_var soma_embedding(soma_var table, soma_var index, int64_t padding);
+/* x with `value` where the mask (bool, broadcasts to x) is true. Composite. */
+SOMA_API soma_var soma_masked_fill(soma_var x, soma_var mask, double value);
+
+/* --- order -------------------------------------------------------------------------------------
+ */
+/* Positions (i64) that put an axis in order. Stable; NaN comes last in both directions. No
+ * gradient. The first k of them: topk_index, whose ties go to the lower position. */
+SOMA_API soma_var soma_argsort(soma_var x, int64_t axis, bool descending);
+SOMA_API soma_var soma_topk_index(soma_var x, int64_t k, int64_t axis, bool smallest);
+/* The values: gathered by the positions, so gradients go to the cells they came from. Composites.
+ * Who wants both takes the positions and soma_gather_elements; plans then compute them once. */
+SOMA_API soma_var soma_sort(soma_var x, int64_t axis, bool descending);
+SOMA_API soma_var soma_topk(soma_var x, int64_t k, int64_t axis, bool smallest);
+/* The value at q (n - 1) of the ordered axis, which goes away, between two cells by distance
+ * (NumPy's default); q in [0, 1]. The median is q = 0.5. Composite. */
+SOMA_API soma_var soma_quantile(soma_var x, double q, int64_t axis);
+SOMA_API soma_var soma_median(soma_var x, int64_t axis);
+/* borders [n] in ascending order, x any shape -> i64: how many borders are below x; with `right`
+ * those equal to x count too. No gradient. */
+SOMA_API soma_var soma_searchsorted(soma_var borders, soma_var x, bool right);
 
 /* --- products ----------------------------------------------------------------------------------
  */

@@ -226,6 +226,30 @@ typedef struct soma__scatter_attrs {
     int64_t axis, size;
 } soma__scatter_attrs;
 
+/* gather_elements, scatter_elements: the axis; gather_nd, scatter_nd: the number of batch dims. And
+ * a soma_scatter; 0 for gathers. */
+typedef struct soma__place_index_attrs {
+    int64_t axis, reduction;
+} soma__place_index_attrs;
+
+typedef struct soma__embedding_attrs {
+    int64_t padding; /* -1: none */
+} soma__embedding_attrs;
+
+/* argsort, topk_index, sort, topk; the result has k cells along the axis with topk. */
+typedef struct soma__order_attrs {
+    int64_t axis, descending, k;
+} soma__order_attrs;
+
+typedef struct soma__quantile_attrs {
+    int64_t axis;
+    double q;
+} soma__quantile_attrs;
+
+typedef struct soma__searchsorted_attrs {
+    int64_t right;
+} soma__searchsorted_attrs;
+
 typedef struct soma__one_hot_attrs {
     int64_t depth;
 } soma__one_hot_attrs;

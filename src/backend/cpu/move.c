@@ -6,7 +6,7 @@
  * repeated, or a transpose, which goes by tiles so that both sides use whole cache lines. */
 #include <string.h>
 
-#include "backend/cpu/isa.h"
+#include "backend/cpu/move.h"
 #include "base/pool.h"
 #include "ops/attrs.h"
 #include "ops/border.h"
@@ -16,23 +16,9 @@
 #define BLOCK_BYTES ((int64_t)64 << 10)
 #define UNIT_ROWS 64
 
-#define NO_SCRATCH(name_)                                                                          \
-    size_t soma__scratch_##name_(const soma__call *call, const soma__isa_table *isa, int threads)  \
-    {                                                                                              \
-        (void)call;                                                                                \
-        (void)isa;                                                                                 \
-        (void)threads;                                                                             \
-        return 0;                                                                                  \
-    }
-#define TAKES_ALL(name_)                                                                           \
-    const char *soma__refuses_##name_(const soma__call *call)                                      \
-    {                                                                                              \
-        (void)call;                                                                                \
-        return NULL;                                                                               \
-    }                                                                                              \
-    NO_SCRATCH(name_)
+#define NO_SCRATCH(name_) SOMA__NO_SCRATCH(name_)
+#define TAKES_ALL(name_) SOMA__TAKES_ALL(name_) SOMA__NO_SCRATCH(name_)
 
-/* Runs `units` pieces of work of `bytes` each, several to a block. */
 typedef struct unit_job {
     void (*unit)(const void *context, int64_t unit);
     const void *context;
@@ -49,8 +35,8 @@ static void unit_block(void *context, int64_t block, int worker)
         job->unit(job->context, unit);
 }
 
-static void run_units(const soma__call *call, int64_t units, int64_t bytes, const void *context,
-                      void (*unit)(const void *context, int64_t unit))
+void soma__run_units(const soma__call *call, int64_t units, int64_t bytes, const void *context,
+                     void (*unit)(const void *context, int64_t unit))
 {
     unit_job job = {unit, context, units, 1};
     if (bytes < BLOCK_BYTES)
@@ -114,17 +100,6 @@ static void choose_kind(strided_copy *c)
                 c->kind = TRANSPOSE;
                 c->across = d;
             }
-}
-
-static void copy_run(char *to, const char *from, int64_t bytes)
-{
-    /* A call of memcpy costs more than a few words. */
-    for (; bytes >= 8 && bytes <= 64; bytes -= 8, to += 8, from += 8)
-        memcpy(to, from, 8);
-    if (bytes == 4)
-        memcpy(to, from, 4);
-    else if (bytes > 0)
-        memcpy(to, from, (size_t)bytes);
 }
 
 static void fill_run(char *to, const char *from, int64_t size, int64_t n)
@@ -231,7 +206,7 @@ static void copy_unit(const void *context, int64_t unit)
     }
     switch (c->kind) {
     case RUNS:
-        copy_run(out, in, n * c->size);
+        soma__copy_run(out, in, n * c->size);
         break;
     case FILL:
         fill_run(out, in, c->size, n);
@@ -285,7 +260,7 @@ static void run_copy(const soma__call *call, strided_copy *c)
     }
     for (int d = 0; d < c->dims - 1; d++)
         units *= d == c->across ? c->row_units : c->dim[d];
-    run_units(call, units, elements * c->size, c, copy_unit);
+    soma__run_units(call, units, elements * c->size, c, copy_unit);
 }
 
 /* A copy that writes all of the output in order. */
@@ -438,13 +413,13 @@ static void border_unit(const void *context, int64_t unit)
     }
     const char *x = job->x + from * job->cell;
     for (int64_t i = -before; i < 0; i++, y += job->cell)
-        copy_run(y, x + soma__border_cell((soma_pad_mode)attrs->border, i, n) * job->cell,
-                 job->cell);
-    copy_run(y, x, n * job->cell);
+        soma__copy_run(y, x + soma__border_cell((soma_pad_mode)attrs->border, i, n) * job->cell,
+                       job->cell);
+    soma__copy_run(y, x, n * job->cell);
     y += n * job->cell;
     for (int64_t i = n; i < n + after; i++, y += job->cell)
-        copy_run(y, x + soma__border_cell((soma_pad_mode)attrs->border, i, n) * job->cell,
-                 job->cell);
+        soma__copy_run(y, x + soma__border_cell((soma_pad_mode)attrs->border, i, n) * job->cell,
+                       job->cell);
 }
 
 void soma__run_pad_border(const soma__call *call, const soma__isa_table *isa)
@@ -467,7 +442,7 @@ void soma__run_pad_border(const soma__call *call, const soma__isa_table *isa)
     }
     for (int d = 0; d < job.row; d++)
         rows *= y->shape.dim[d];
-    run_units(call, rows, y->shape.dim[job.row] * job.cell, &job, border_unit);
+    soma__run_units(call, rows, y->shape.dim[job.row] * job.cell, &job, border_unit);
 }
 
 /* --- along one axis
@@ -539,7 +514,7 @@ static void gather_unit(const void *context, int64_t unit)
     int64_t bytes = job->after * job->element;
     int64_t k = index_at(job->index, unit % job->index->count), a = unit / job->index->count;
     if (k >= 0 && k < job->size)
-        copy_run(job->y + unit * bytes, job->x + (a * job->size + k) * bytes, bytes);
+        soma__copy_run(job->y + unit * bytes, job->x + (a * job->size + k) * bytes, bytes);
     else
         memset(job->y + unit * bytes, 0, (size_t)bytes);
 }
@@ -555,7 +530,8 @@ void soma__run_gather(const soma__call *call, const soma__isa_table *isa)
     job.size = x->shape.dim[attrs->axis];
     job.element = (int64_t)soma_dtype_size(x->dtype);
     around(&x->shape, attrs->axis, &job.before, &job.after);
-    run_units(call, job.before * job.index->count, job.after * job.element, &job, gather_unit);
+    soma__run_units(call, job.before * job.index->count, job.after * job.element, &job,
+                    gather_unit);
 }
 
 /* Columns of a unit; each column is added up by one thread, in the order of the index. */
@@ -601,8 +577,8 @@ void soma__run_scatter_add(const soma__call *call, const soma__isa_table *isa)
     around(&y->shape, attrs->axis, &job.before, &job.after);
     job.panels = (job.after + SCATTER_COLUMNS - 1) / SCATTER_COLUMNS;
     int64_t columns = job.after < SCATTER_COLUMNS ? job.after : SCATTER_COLUMNS;
-    run_units(call, job.before * job.panels, (job.size + job.index->count) * columns * 4, &job,
-              scatter_unit);
+    soma__run_units(call, job.before * job.panels, (job.size + job.index->count) * columns * 4,
+                    &job, scatter_unit);
 }
 
 const char *soma__refuses_one_hot(const soma__call *call)
@@ -628,7 +604,7 @@ void soma__run_one_hot(const soma__call *call, const soma__isa_table *isa)
     (void)isa;
     if (call->out[0].count == 0)
         return;
-    run_units(call, job.index->count, job.size * 4, &job, one_hot_unit);
+    soma__run_units(call, job.index->count, job.size * 4, &job, one_hot_unit);
 }
 
 /* --- cast
