@@ -203,6 +203,7 @@ static soma_status bench_all(bench *b, soma_error *err)
     SOMA__TRY(bench_step(b, "mnist-mlp training step batch 32", mlp, 32, err));
     SOMA__TRY(bench_step(b, "mnist-mlp training step batch 128", mlp, 128, err));
     SOMA__TRY(bench_step(b, "mnist-cnn training step batch 64", cnn, 64, err));
+    SOMA__TRY(cli_bench_transforms(b->args, &b->lines, err));
     if (!b->lines)
         return soma__fail(err, SOMA_NOT_FOUND, "no line of `soma bench` contains '%s'",
                           b->args->positional[0]);

@@ -94,6 +94,8 @@ int cli_run_profile(const arguments *args);
 int cli_run_ops(const arguments *args);
 int cli_run_data(const arguments *args);
 int cli_run_bench(const arguments *args);
+/* bench_transforms.c: adds the number of lines printed to *lines. */
+soma_status cli_bench_transforms(const arguments *args, int *lines, soma_error *err);
 
 /* common.c */
 /* Prints "soma: message" (or an error object with --json) and returns the exit code. */

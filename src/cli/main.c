@@ -61,8 +61,8 @@ const command cli_commands[] = {
      "soma data\tall\nsoma data digits\tone\nsoma data flowers.csv --label species\ta table\n",
      "data label", 0, 1, cli_run_data},
     {"bench", "[NAME] [options]", "speed of this machine and of soma on it",
-     "Measures the machine's peak, matrix products, convolutions and training steps. NAME limits it "
-     "to the lines that contain it.",
+     "Measures the machine's peak, matrix products, convolutions, training steps and transforms of "
+     "images. NAME limits it to the lines that contain it.",
      "soma bench\tall\nsoma bench matmul\tmatrix products\nsoma bench mnist-mlp --threads 1\tone\n",
      "runs", 0, 1, cli_run_bench},
     {"completion", "bash", "print the shell completion", "For bash: source <(soma completion bash).",

@@ -127,6 +127,19 @@ void soma__saturation(const soma__form *form, void *y, double factor)
 
 #define BLOCK 64
 
+/* Not fmaxf and fminf, whose care for NaN keeps them out of vectors. */
+#define MAX(a_, b_) ((a_) > (b_) ? (a_) : (b_))
+#define MIN(a_, b_) ((a_) < (b_) ? (a_) : (b_))
+
+/* v - range·clamp(min(k, 4 - k)), k = (start + hue) mod 6. */
+static inline __attribute__((always_inline)) float channel(float k, float high, float range)
+{
+    k -= k >= 6 ? 6.0F : 0.0F;
+    float d = MIN(k, 4 - k);
+    d = MIN(d, 1);
+    return high - range * MAX(d, 0);
+}
+
 /* Turns a block of colours in [0,1] by `turn` (0 to 1). Without branches, for the compiler to make
  * vectors of: the hue in sixths, then each channel as v - v·s·clamp(min(k, 4 - k)), where k runs
  * around the hexagon from a start of the channel's own. */
@@ -134,23 +147,18 @@ static inline __attribute__((always_inline)) void turn_block(float *restrict r, 
                                                              float *restrict b, float turn)
 {
     for (int i = 0; i < BLOCK; i++) {
-        float high = fmaxf(r[i], fmaxf(g[i], b[i])), low = fminf(r[i], fminf(g[i], b[i]));
-        float range = high - low, by = range > 0 ? 1 / range : 1;
+        float high = MAX(r[i], MAX(g[i], b[i])), low = MIN(r[i], MIN(g[i], b[i]));
+        float range = high - low, by = 1 / (range > 0 ? range : 1);
         float from_r = (g[i] - b[i]) * by, from_g = 2 + (b[i] - r[i]) * by;
         float from_b = 4 + (r[i] - g[i]) * by;
-        float hue = high <= r[i] ? from_r : high <= g[i] ? from_g : from_b;
-        hue += 6 * turn + (hue < 0 ? 6 : 0);
-        hue -= hue >= 6 ? 6 : 0;
-        float out[3];
-        for (int c = 0; c < 3; c++) {
-            float k = hue + (float)(5 - 2 * c);
-            k -= k >= 6 ? 6 : 0;
-            float d = fminf(k, 4 - k);
-            out[c] = high - range * fmaxf(0, fminf(d, 1));
-        }
-        r[i] = out[0];
-        g[i] = out[1];
-        b[i] = out[2];
+        float hue = high <= g[i] ? from_g : from_b;
+        hue = high <= r[i] ? from_r : hue;
+        hue += 6 * turn;
+        hue += hue < 0 ? 6.0F : 0.0F;
+        hue -= hue >= 6 ? 6.0F : 0.0F;
+        r[i] = channel(hue + 5, high, range);
+        g[i] = channel(hue + 3, high, range);
+        b[i] = channel(hue + 1, high, range);
     }
 }
 

@@ -118,6 +118,10 @@ static soma_status check_affine(soma_transform *t, soma__form *form, soma_error 
     (void)form;
     (void)err;
     default_range(t->scale, 1, 1);
+    /* Whole pixels need no interpolation. */
+    if (!(t->degrees > 0) && !(t->shear[0] > 0) && !(t->shear[1] > 0) && t->scale[0] >= 1 &&
+        t->scale[1] <= 1)
+        t->interpolation = SOMA_NEAREST;
     return SOMA_OK;
 }
 
