@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "data/options.h"
+#include "data/transform.h"
 
 /* The same number of classes in another order, or other classes, would give a wrong figure in
  * silence. Numbers as names are what models have that were never told names. */
@@ -84,6 +85,9 @@ static soma_status evaluate(const arguments *args, cli_model *m, cli_report *rep
     SOMA__TRY(cli_context(args, &m->context, err));
     SOMA__TRY(soma_model_load(&m->model, m->context, args->positional[0], err));
     SOMA__TRY(open_data(args, m->model, &m->data.test, err));
+    const char *transforms = soma_model_meta(m->model, SOMA__TRANSFORMS_META);
+    if (transforms)
+        SOMA__TRY(soma__transforms_over(&m->data.test, transforms, args->positional[0], err));
     SOMA__TRY(classes_agree(m->model, m->data.test, err));
     return cli_report_make(report, m->model, m->data.test, args->batch, err);
 }

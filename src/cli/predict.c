@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "data/table.h"
+#include "data/transform.h"
 #include "format/csv.h"
 #include "format/idx.h"
 
@@ -29,7 +30,7 @@ static soma_status reshaped(soma_tensor **out, soma_tensor *t, soma_shape shape,
 }
 
 static soma_status read_picture(soma_tensor **out, const arguments *args, const soma_model *model,
-                                const char *path, soma_error *err)
+                                const char *path, bool as_it_is, soma_error *err)
 {
     const soma_shape *input = &soma_model_get_options(model)->input;
     int64_t channels = input->ndim == 3 ? input->dim[2] : 1;
@@ -43,13 +44,69 @@ static soma_status read_picture(soma_tensor **out, const arguments *args, const 
     SOMA__TRY(soma__picture_read(&picture, path, (int)channels, err));
     if (args->invert)
         invert(picture);
+    soma_shape shape = {.ndim = input->ndim + 1, .dim = {1}};
+    memcpy(shape.dim + 1, input->dim, (size_t)input->ndim * sizeof shape.dim[0]);
+    if (as_it_is) {
+        memcpy(shape.dim + 1, soma_tensor_shape(picture)->dim, 2 * sizeof shape.dim[0]);
+        return reshaped(out, picture, shape, err);
+    }
     soma_status status = soma__picture_fit(&resized, picture, input->dim[0], input->dim[1],
                                            cli_picture_fit(model), err);
     soma_tensor_release(picture);
     SOMA__TRY(status);
-    soma_shape shape = {.ndim = input->ndim + 1, .dim = {1}};
-    memcpy(shape.dim + 1, input->dim, (size_t)input->ndim * sizeof shape.dim[0]);
     return reshaped(out, resized, shape, err);
+}
+
+/* The samples as the model's transforms make them; takes *x. */
+static soma_status transformed(soma_tensor **x, const char *transforms, const char *file,
+                               soma_error *err)
+{
+    soma_tensor *plain = *x, *y;
+    soma_dataset *dataset = NULL;
+    int64_t n = soma_tensor_shape(plain)->dim[0];
+    *x = NULL;
+    soma_status status = soma_tensor_create(&y, SOMA_F32, SOMA_SHAPE(n), err);
+    if (status == SOMA_OK) {
+        soma_tensor_fill(y, 0);
+        status = soma_dataset_from_tensors(&dataset, plain, y, err);
+    }
+    soma_tensor_release(plain);
+    if (status == SOMA_OK)
+        status = soma__transforms_over(&dataset, transforms, file, err);
+    if (status == SOMA_OK)
+        status = soma_tensor_create(x, soma_dataset_x_dtype(dataset),
+                                    soma__shape_batched(soma_dataset_x_shape(dataset), n), err);
+    size_t each = status == SOMA_OK ? soma_tensor_bytes(*x) / (size_t)n : 0;
+    for (int64_t i = 0; i < n && status == SOMA_OK; i++) {
+        float ignored;
+        status = soma_dataset_read(dataset, &i, 1, (char *)soma_tensor_data(*x) + (size_t)i * each,
+                                   &ignored, err);
+    }
+    if (status != SOMA_OK) {
+        soma_tensor_release(*x);
+        *x = NULL;
+    }
+    soma_dataset_release(dataset);
+    soma_tensor_release(y);
+    return status;
+}
+
+/* A picture for a model with transforms: they may take any size (a resize is among them), else it
+ * is given to them in the model's. */
+static soma_status read_for_transforms(soma_tensor **out, const arguments *args,
+                                       const soma_model *model, const char *path,
+                                       const char *transforms, soma_error *err)
+{
+    const soma_shape *input = &soma_model_get_options(model)->input;
+    soma_error inner = {0};
+    SOMA__TRY(read_picture(out, args, model, path, true, err));
+    soma_status status = transformed(out, transforms, args->positional[0], &inner);
+    soma_shape want = soma__shape_batched(input, 1);
+    if (status == SOMA_OK && soma_shape_equal(soma_tensor_shape(*out), &want))
+        return SOMA_OK;
+    soma_tensor_release(*out);
+    SOMA__TRY(read_picture(out, args, model, path, false, err));
+    return transformed(out, transforms, args->positional[0], err);
 }
 
 /* The first `limit` samples (0: all). */
@@ -145,11 +202,15 @@ static soma_status read_samples(soma_tensor **out, const arguments *args, const 
                                 const char *path, soma_error *err)
 {
     const soma_shape *input = &soma_model_get_options(model)->input;
-    if (soma__ends_with(path, ".csv") || soma__ends_with(path, ".csv.gz"))
-        return read_table(out, args, model, path, err);
+    const char *transforms = soma_model_meta(model, SOMA__TRANSFORMS_META);
     if (soma__picture_name(path))
-        return read_picture(out, args, model, path, err);
-    return read_idx(out, args, input, path, err);
+        return transforms ? read_for_transforms(out, args, model, path, transforms, err)
+                          : read_picture(out, args, model, path, false, err);
+    if (soma__ends_with(path, ".csv") || soma__ends_with(path, ".csv.gz"))
+        SOMA__TRY(read_table(out, args, model, path, err));
+    else
+        SOMA__TRY(read_idx(out, args, input, path, err));
+    return transforms ? transformed(out, transforms, args->positional[0], err) : SOMA_OK;
 }
 
 /* --- from outputs to answers --------------------------------------------------------------------

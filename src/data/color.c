@@ -248,29 +248,32 @@ void soma__grayscale(const soma__form *form, void *y)
         v[0] = v[1] = v[2] = v[0] * luma[0] + v[1] * luma[1] + v[2] * luma[2];
 }
 
+/* Writing bytes may change anything, for all the compiler knows: sizes are kept apart. */
 void soma__invert(const soma__form *form, void *y)
 {
+    int64_t n = form->count;
     if (form->x_dtype == SOMA_U8) {
         uint8_t *v = y;
-        for (int64_t i = 0; i < form->count; i++)
+        for (int64_t i = 0; i < n; i++)
             v[i] = (uint8_t)~v[i];
         return;
     }
     float *v = y;
-    for (int64_t i = 0; i < form->count; i++)
+    for (int64_t i = 0; i < n; i++)
         v[i] = 1 - v[i];
 }
 
 void soma__posterize(const soma__form *form, void *y, int bits)
 {
+    int64_t n = form->count;
     if (form->x_dtype == SOMA_U8) {
         uint8_t *v = y, mask = (uint8_t)(0xFF00 >> bits);
-        for (int64_t i = 0; i < form->count; i++)
+        for (int64_t i = 0; i < n; i++)
             v[i] &= mask;
         return;
     }
     float *v = y, levels = (float)(1 << bits);
-    for (int64_t i = 0; i < form->count; i++)
+    for (int64_t i = 0; i < n; i++)
         v[i] = cut(floorf(v[i] * levels), levels - 1) / levels;
 }
 

@@ -13,62 +13,48 @@ static size_t pixel_bytes(const soma__form *form)
 /* --- flip ---------------------------------------------------------------------------------------
  */
 
-/* Turns a row of n pixels around. The sizes that occur in practice are constants to the compiler,
- * so that a pixel is moved in one or two instructions. */
-static void turn_row(char *row, int64_t n, size_t pixel)
+/* Writes a row of n pixels the other way around. The sizes that occur in practice are constants to
+ * the compiler, so that a pixel is one or two instructions; one of three bytes is moved as four,
+ * the fourth of which the next pixel overwrites. */
+static void turn_row(const char *restrict x, char *restrict y, int64_t n, size_t pixel)
 {
-#define TURN(bytes_)                                                                               \
-    for (int64_t i = 0, k = n - 1; i < k; i++, k--) {                                              \
-        char t[bytes_];                                                                            \
-        memcpy(t, row + i * (bytes_), (bytes_));                                                   \
-        memcpy(row + i * (bytes_), row + k * (bytes_), (bytes_));                                  \
-        memcpy(row + k * (bytes_), t, (bytes_));                                                   \
-    }
+#define TURN(from_, to_, bytes_)                                                                   \
+    for (int64_t i = (from_), k = n - 1 - (from_); i < (to_); i++, k--)                            \
+        memcpy(y + i * (int64_t)pixel, x + k * (int64_t)pixel, (bytes_));
     switch (pixel) {
     case 1:
-        TURN(1)
+        TURN(0, n, 1)
         return;
     case 3:
-        TURN(3)
+        /* The first source pixel is the last of the row, which four bytes would leave. */
+        TURN(0, n < 1 ? n : 1, 3)
+        TURN(1, n - 1, 4)
+        TURN(n > 1 ? n - 1 : n, n, 3)
         return;
     case 4:
-        TURN(4)
+        TURN(0, n, 4)
         return;
     case 12:
-        TURN(12)
+        TURN(0, n, 12)
         return;
     default:
-        break;
+        TURN(0, n, pixel)
+        return;
     }
 #undef TURN
-    for (int64_t i = 0, k = n - 1; i < k; i++, k--)
-        for (size_t b = 0; b < pixel; b++) {
-            char t = row[(size_t)i * pixel + b];
-            row[(size_t)i * pixel + b] = row[(size_t)k * pixel + b];
-            row[(size_t)k * pixel + b] = t;
-        }
-}
-
-static void swap_rows(char *restrict a, char *restrict b, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        char t = a[i];
-        a[i] = b[i];
-        b[i] = t;
-    }
 }
 
 static void apply_flip(soma__apply *a)
 {
     size_t pixel = pixel_bytes(a->to), row = (size_t)a->to->w * pixel;
+    const char *x = a->x;
     char *y = a->y;
-    int64_t h = a->to->h;
-    if (a->t->direction == SOMA_HORIZONTAL)
-        for (int64_t i = 0; i < h; i++)
-            turn_row(y + (size_t)i * row, a->to->w, pixel);
-    else
-        for (int64_t i = 0, k = h - 1; i < k; i++, k--)
-            swap_rows(y + (size_t)i * row, y + (size_t)k * row, row);
+    int64_t h = a->to->h, w = a->to->w;
+    for (int64_t i = 0; i < h; i++)
+        if (a->t->direction == SOMA_HORIZONTAL)
+            turn_row(x + (size_t)i * row, y + (size_t)i * row, w, pixel);
+        else
+            memcpy(y + (size_t)i * row, x + (size_t)(h - 1 - i) * row, row);
 }
 
 static const soma__field flip_fields[] = {
@@ -91,7 +77,6 @@ const soma__transform_type soma__transform_flip = {
     .when = SOMA_WHEN_TRAIN,
     .p = 0.5,
     .image = true,
-    .in_place = true,
     .apply = apply_flip,
 };
 

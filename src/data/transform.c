@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "format/json.h"
 
 /* --- the registry -------------------------------------------------------------------------------
  */
@@ -314,6 +315,45 @@ soma__value *soma__transforms_value(soma__tree *tree, const soma_transform *list
         soma__value_append(values, item);
     }
     return values;
+}
+
+soma_status soma__transforms_text(char **out, const soma_transform *list, int count,
+                                  soma_error *err)
+{
+    soma__tree tree = {0};
+    soma__text text = {0};
+    soma_status status = SOMA_OK;
+    *out = NULL;
+    soma__value *values = soma__transforms_value(&tree, list, count);
+    if (!values) {
+        status = soma__fail(err, SOMA_MEMORY, "no memory to describe the transforms");
+    } else if (values->count) {
+        soma__json_write(&text, values, 0);
+        status = soma__text_take(&text, out, err);
+    }
+    soma__tree_clear(&tree);
+    return status;
+}
+
+soma_status soma__transforms_over(soma_dataset **dataset, const char *text, const char *file,
+                                  soma_error *err)
+{
+    soma__tree tree = {0};
+    soma_transform *list = NULL;
+    soma_dataset *plain = *dataset;
+    int count = 0;
+    soma_status status = soma__json_parse(&tree, text, strlen(text), file, err);
+    if (status == SOMA_OK)
+        status = soma__transforms_read(&list, &count, &tree, tree.root, SOMA__TRANSFORMS_META, err);
+    soma__tree_clear(&tree);
+    if (status == SOMA_OK)
+        status = soma_dataset_transform(dataset, plain, list, count, false, 0, err);
+    if (status == SOMA_OK)
+        soma_dataset_release(plain);
+    else
+        *dataset = plain;
+    soma__free(list);
+    return status;
 }
 
 /* --- checking -----------------------------------------------------------------------------------

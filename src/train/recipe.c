@@ -448,6 +448,17 @@ static soma_status keep_encoding(soma_model *model, const soma_dataset *train, s
     return status;
 }
 
+/* What evaluation does to samples goes there too. */
+static soma_status keep_transforms(const soma_recipe *recipe, soma_model *model, soma_error *err)
+{
+    char *text;
+    SOMA__TRY(soma__transforms_text(&text, recipe->transforms, recipe->transform_count, err));
+    soma_status status =
+        text ? soma_model_set_meta(model, SOMA__TRANSFORMS_META, text, err) : SOMA_OK;
+    soma__free(text);
+    return status;
+}
+
 static soma_status prepare(const soma_recipe *recipe, soma_model *model, const soma_data *data,
                            soma_error *err)
 {
@@ -462,6 +473,7 @@ static soma_status prepare(const soma_recipe *recipe, soma_model *model, const s
     }
     SOMA__TRY(scale_targets(recipe, model, data, err));
     SOMA__TRY(keep_encoding(model, data->train, err));
+    SOMA__TRY(keep_transforms(recipe, model, err));
     return set_classes(model, data->train, err);
 }
 
