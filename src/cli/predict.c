@@ -30,9 +30,8 @@ static soma_status reshaped(soma_tensor **out, soma_tensor *t, soma_shape shape,
 }
 
 static soma_status read_picture(soma_tensor **out, const arguments *args, const soma_model *model,
-                                const char *path, bool as_it_is, soma_error *err)
+                                const soma_shape *input, const char *path, soma_error *err)
 {
-    const soma_shape *input = &soma_model_get_options(model)->input;
     int64_t channels = input->ndim == 3 ? input->dim[2] : 1;
     if ((input->ndim != 2 && input->ndim != 3) || (channels != 1 && channels != 3)) {
         char text[SOMA_SHAPE_TEXT_SIZE];
@@ -44,16 +43,12 @@ static soma_status read_picture(soma_tensor **out, const arguments *args, const 
     SOMA__TRY(soma__picture_read(&picture, path, (int)channels, err));
     if (args->invert)
         invert(picture);
-    soma_shape shape = {.ndim = input->ndim + 1, .dim = {1}};
-    memcpy(shape.dim + 1, input->dim, (size_t)input->ndim * sizeof shape.dim[0]);
-    if (as_it_is) {
-        memcpy(shape.dim + 1, soma_tensor_shape(picture)->dim, 2 * sizeof shape.dim[0]);
-        return reshaped(out, picture, shape, err);
-    }
     soma_status status = soma__picture_fit(&resized, picture, input->dim[0], input->dim[1],
                                            cli_picture_fit(model), err);
     soma_tensor_release(picture);
     SOMA__TRY(status);
+    soma_shape shape = {.ndim = input->ndim + 1, .dim = {1}};
+    memcpy(shape.dim + 1, input->dim, (size_t)input->ndim * sizeof shape.dim[0]);
     return reshaped(out, resized, shape, err);
 }
 
@@ -89,24 +84,6 @@ static soma_status transformed(soma_tensor **x, const char *transforms, const ch
     soma_dataset_release(dataset);
     soma_tensor_release(y);
     return status;
-}
-
-/* A picture for a model with transforms: they may take any size (a resize is among them), else it
- * is given to them in the model's. */
-static soma_status read_for_transforms(soma_tensor **out, const arguments *args,
-                                       const soma_model *model, const char *path,
-                                       const char *transforms, soma_error *err)
-{
-    const soma_shape *input = &soma_model_get_options(model)->input;
-    soma_error inner = {0};
-    SOMA__TRY(read_picture(out, args, model, path, true, err));
-    soma_status status = transformed(out, transforms, args->positional[0], &inner);
-    soma_shape want = soma__shape_batched(input, 1);
-    if (status == SOMA_OK && soma_shape_equal(soma_tensor_shape(*out), &want))
-        return SOMA_OK;
-    soma_tensor_release(*out);
-    SOMA__TRY(read_picture(out, args, model, path, false, err));
-    return transformed(out, transforms, args->positional[0], err);
 }
 
 /* The first `limit` samples (0: all). */
@@ -201,16 +178,18 @@ static soma_status read_table(soma_tensor **out, const arguments *args, const so
 static soma_status read_samples(soma_tensor **out, const arguments *args, const soma_model *model,
                                 const char *path, soma_error *err)
 {
-    const soma_shape *input = &soma_model_get_options(model)->input;
     const char *transforms = soma_model_meta(model, SOMA__TRANSFORMS_META);
-    if (soma__picture_name(path))
-        return transforms ? read_for_transforms(out, args, model, path, transforms, err)
-                          : read_picture(out, args, model, path, false, err);
+    const char *file = args->positional[0];
+    soma_shape input = soma_model_get_options(model)->input;
+    if (transforms)
+        SOMA__TRY(soma__transforms_input(&input, transforms, file, err));
     if (soma__ends_with(path, ".csv") || soma__ends_with(path, ".csv.gz"))
         SOMA__TRY(read_table(out, args, model, path, err));
+    else if (soma__picture_name(path))
+        SOMA__TRY(read_picture(out, args, model, &input, path, err));
     else
-        SOMA__TRY(read_idx(out, args, input, path, err));
-    return transforms ? transformed(out, transforms, args->positional[0], err) : SOMA_OK;
+        SOMA__TRY(read_idx(out, args, &input, path, err));
+    return transforms ? transformed(out, transforms, file, err) : SOMA_OK;
 }
 
 /* --- from outputs to answers --------------------------------------------------------------------

@@ -317,22 +317,51 @@ soma__value *soma__transforms_value(soma__tree *tree, const soma_transform *list
     return values;
 }
 
-soma_status soma__transforms_text(char **out, const soma_transform *list, int count,
-                                  soma_error *err)
+soma_status soma__transforms_text(char **out, const soma_dataset *dataset, soma_error *err)
 {
     soma__tree tree = {0};
     soma__text text = {0};
-    soma_status status = SOMA_OK;
+    int count;
     *out = NULL;
+    for (; dataset && !dataset->pipeline; dataset = dataset->parent)
+        ;
+    if (!dataset)
+        return SOMA_OK;
+    const soma_shape *shape = &dataset->parent->x_shape;
+    const soma_transform *list = soma__pipeline_list(dataset->pipeline, &count);
     soma__value *values = soma__transforms_value(&tree, list, count);
+    soma_status status = SOMA_OK;
     if (!values) {
         status = soma__fail(err, SOMA_MEMORY, "no memory to describe the transforms");
-    } else if (values->count) {
+    } else {
+        soma__text_add(&text, "{\"input\":[");
+        for (int i = 0; i < shape->ndim; i++)
+            soma__text_add(&text, "%s%lld", i ? "," : "", (long long)shape->dim[i]);
+        soma__text_add(&text, "],\"list\":");
         soma__json_write(&text, values, 0);
+        soma__text_add(&text, "}");
         status = soma__text_take(&text, out, err);
     }
     soma__tree_clear(&tree);
     return status;
+}
+
+soma_status soma__transforms_input(soma_shape *out, const char *text, const char *file,
+                                   soma_error *err)
+{
+    soma__tree tree = {0};
+    *out = (soma_shape){0};
+    SOMA__TRY(soma__json_parse(&tree, text, strlen(text), file, err));
+    const soma__value *input = soma__value_find(tree.root, "input");
+    bool ok = input && input->kind == SOMA__LIST && input->count < SOMA_MAX_DIMS;
+    for (const soma__value *item = ok ? input->first : NULL; item; item = item->next) {
+        ok = ok && item->kind == SOMA__INT && item->integer >= 0;
+        out->dim[out->ndim++] = item->integer;
+    }
+    soma__tree_clear(&tree);
+    return ok ? SOMA_OK
+              : soma__fail(err, SOMA_FORMAT, "%s: '%s' has no valid shape of the input", file,
+                           SOMA__TRANSFORMS_META);
 }
 
 soma_status soma__transforms_over(soma_dataset **dataset, const char *text, const char *file,
@@ -344,7 +373,8 @@ soma_status soma__transforms_over(soma_dataset **dataset, const char *text, cons
     int count = 0;
     soma_status status = soma__json_parse(&tree, text, strlen(text), file, err);
     if (status == SOMA_OK)
-        status = soma__transforms_read(&list, &count, &tree, tree.root, SOMA__TRANSFORMS_META, err);
+        status = soma__transforms_read(&list, &count, &tree, soma__value_find(tree.root, "list"),
+                                       SOMA__TRANSFORMS_META, err);
     soma__tree_clear(&tree);
     if (status == SOMA_OK)
         status = soma_dataset_transform(dataset, plain, list, count, false, 0, err);

@@ -140,15 +140,17 @@ soma_status soma__transforms_read(soma_transform **out, int *count, const soma__
 /* The same as a value again; only those that evaluation runs. NULL: no memory. */
 soma__value *soma__transforms_value(soma__tree *tree, const soma_transform *list, int count);
 
-/* Metadata of models: what evaluation does to samples before the model takes them, as JSON. *out is
- * the caller's; NULL when evaluation does nothing. */
+/* Metadata of models: what evaluation does to samples before the model takes them, and their shape
+ * before, as JSON. *out is the caller's; NULL when `dataset` has no transforms. */
 #define SOMA__TRANSFORMS_META "data.transforms"
-soma_status soma__transforms_text(char **out, const soma_transform *list, int count,
-                                  soma_error *err);
+soma_status soma__transforms_text(char **out, const soma_dataset *dataset, soma_error *err);
 /* `dataset` as a model with such metadata takes it, in place of *dataset, whose reference it takes.
  * `file` for messages. */
 soma_status soma__transforms_over(soma_dataset **dataset, const char *text, const char *file,
                                   soma_error *err);
+/* The shape of samples before the transforms. */
+soma_status soma__transforms_input(soma_shape *out, const char *text, const char *file,
+                                   soma_error *err);
 
 /* --- pipelines: checked lists, run by data sets ------------------------------------------------
  */

@@ -449,10 +449,10 @@ static soma_status keep_encoding(soma_model *model, const soma_dataset *train, s
 }
 
 /* What evaluation does to samples goes there too. */
-static soma_status keep_transforms(const soma_recipe *recipe, soma_model *model, soma_error *err)
+static soma_status keep_transforms(soma_model *model, const soma_dataset *train, soma_error *err)
 {
     char *text;
-    SOMA__TRY(soma__transforms_text(&text, recipe->transforms, recipe->transform_count, err));
+    SOMA__TRY(soma__transforms_text(&text, train, err));
     soma_status status =
         text ? soma_model_set_meta(model, SOMA__TRANSFORMS_META, text, err) : SOMA_OK;
     soma__free(text);
@@ -473,7 +473,7 @@ static soma_status prepare(const soma_recipe *recipe, soma_model *model, const s
     }
     SOMA__TRY(scale_targets(recipe, model, data, err));
     SOMA__TRY(keep_encoding(model, data->train, err));
-    SOMA__TRY(keep_transforms(recipe, model, err));
+    SOMA__TRY(keep_transforms(model, data->train, err));
     return set_classes(model, data->train, err);
 }
 
