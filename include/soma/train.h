@@ -27,6 +27,7 @@ typedef enum soma_event_kind {
     SOMA_EVENT_WARNING, /* `message` says what */
     SOMA_EVENT_DONE
 } soma_event_kind;
+typedef struct soma_training soma_training;
 typedef struct soma_event {
     soma_event_kind kind;
     int64_t epoch, epochs;         /* epoch from 1 */
@@ -40,6 +41,10 @@ typedef struct soma_event {
     double samples_per_second;     /* of this epoch */
     bool best;                     /* this epoch is the best so far */
     const char *message;
+    soma_model *model; /* as trained so far: a callback may look at it, save it and change weights.
+                          With ema, swa_epoch or asgd it holds the weights under way, not their
+                          average */
+    soma_training *training; /* for the functions below */
 } soma_event;
 
 /* What is minimised: a loss of loss.h by its recipe's name (`soma ops --losses` lists them with
@@ -91,15 +96,36 @@ typedef struct soma_loss_options {
     bool log_target;       /* kl_div */
 } soma_loss_options;
 
+/* From a callback: scales the learning rate from the next step on, on top of its schedule (and a
+ * plateau's drops); 1 at first. Saved in checkpoints. Errors: SOMA_INVALID (not a number of at
+ * least 0). */
+SOMA_MUST_CHECK SOMA_API soma_status soma_training_set_rate_factor(soma_training *training,
+                                                                   double factor, soma_error *err);
+SOMA_API double soma_training_rate_factor(const soma_training *training);
+
+/* Whether a smaller or a greater value of the watched metric is better. */
+typedef enum soma_monitor_mode {
+    SOMA_MONITOR_AUTO,
+    SOMA_MONITOR_MIN,
+    SOMA_MONITOR_MAX
+} soma_monitor_mode;
+
 typedef struct soma_train_options {
     int64_t epochs;                   /* 0: 10 */
     int64_t batch;                    /* 0: 32. More than the training samples is an error */
     soma_optimizer_options optimizer; /* kind 0 is sgd */
     soma_loss_options loss; /* of training and validation; soma_evaluate takes the task's own */
     uint64_t seed;          /* order of samples, dropout; the model has its own for the weights */
-    int64_t patience;       /* early stopping: epochs without a better validation loss; 0: off */
-    double min_delta;       /* what counts as better */
-    bool keep_last; /* at the end keep the last weights, not those of the best validation epoch */
+    int64_t accumulate;  /* batches whose gradients make one update, as if they were one batch (but
+                            batch norm sees each apart); 0: 1. The last update of an epoch may have
+                            fewer */
+    const char *monitor; /* what says which epoch is the best: "validation.loss",
+                            "validation.accuracy", "train.loss", "train.accuracy"; NULL:
+                            validation.loss where there is a validation part, else nothing */
+    soma_monitor_mode monitor_mode; /* auto: by the metric */
+    int64_t patience; /* early stopping: epochs without a better value of it; 0: off */
+    double min_delta; /* what counts as better */
+    bool keep_last;   /* at the end keep the last weights, not those of the best epoch */
     bool no_shuffle;
     bool balanced; /* each class as often as any other (soma_loader_options) */
     const char

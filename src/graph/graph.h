@@ -36,6 +36,10 @@ static inline const soma__node *soma__node_of(soma_var x)
     return x.graph->nodes[x.id];
 }
 
+/* y as it would be were each from[i] the value to[i] (same dtype and shape, made after y if need
+ * be): what depends on them is built again. */
+soma_var soma__substitute(soma_var y, const soma_var *from, const soma_var *to, int count);
+
 /* The three leaf ops, described in graph/leaf.c. */
 extern const soma__op soma__op_input, soma__op_variable, soma__op_constant;
 

@@ -167,6 +167,7 @@ struct soma__layer_build {
     int cursor;                   /* parameters are asked for in the same order each time */
     int level;
     char path[SOMA__LAYER_PATH_SIZE]; /* "features.conv1" */
+    soma_var share; /* weight of this batch in running statistics; graph NULL: the layer's own */
 };
 
 /* Builds `layer` named `name` inside the layer at work: scope, path, summary row. */

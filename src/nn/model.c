@@ -227,11 +227,20 @@ soma_var soma_model_apply(soma_model *model, soma_graph *graph, soma_var x, soma
                           soma_var key, soma_update *updates, int update_capacity,
                           int *update_count)
 {
+    return soma__model_apply(model, graph, x, mode, key, (soma_var){0}, updates, update_capacity,
+                             update_count);
+}
+
+soma_var soma__model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
+                           soma_var key, soma_var share, soma_update *updates, int update_capacity,
+                           int *update_count)
+{
     int unused = 0;
     soma__layer_build b = {.model = model,
                            .graph = graph,
                            .mode = mode,
                            .key = key,
+                           .share = share,
                            .updates = updates,
                            .update_capacity = update_capacity,
                            .update_count = update_count ? update_count : &unused,

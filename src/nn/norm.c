@@ -46,8 +46,11 @@ static soma_var channel_param(soma__layer_build *b, const soma_layer *layer, con
 }
 
 /* running + momentum · (fresh - running) */
-static soma_var follow(soma_var running, soma_var fresh, double momentum)
+static soma_var follow(const soma__layer_build *b, soma_var running, soma_var fresh,
+                       double momentum)
 {
+    if (b->share.graph)
+        return soma_add(running, soma_mul(soma_sub(fresh, running), b->share));
     return soma_add(soma_mul_scalar(running, 1 - momentum), soma_mul_scalar(fresh, momentum));
 }
 
@@ -85,9 +88,9 @@ static soma_var build_batch(soma__layer_build *b, const soma_layer *layer, soma_
 
     soma_var mean = soma_mean_opt(x, others), var = soma_var_opt(x, others);
     /* PyTorch normalises with the biased variance and keeps the unbiased one. */
-    soma__layer_update(b, layer, running_mean, follow(running_mean, mean, momentum));
+    soma__layer_update(b, layer, running_mean, follow(b, running_mean, mean, momentum));
     soma__layer_update(b, layer, running_var,
-                       follow(running_var, soma_mul_scalar(var, n / (n - 1)), momentum));
+                       follow(b, running_var, soma_mul_scalar(var, n / (n - 1)), momentum));
     return soma_batch_norm(x, mean, var, weight, bias, eps);
 }
 

@@ -31,6 +31,7 @@ static soma_status describe(const soma__run *run, char **out, soma_error *err)
     add_int(&text, "batch", run->options.batch);
     add_int(&text, "samples", soma_dataset_count(run->data->train));
     add_int(&text, "optimizer", run->options.optimizer.kind);
+    add_int(&text, "accumulate", run->options.accumulate);
     add_int(&text, "shuffle", !run->options.no_shuffle);
     add_int(&text, "balanced", run->options.balanced);
     add_int(&text, "epoch", p->epoch);
@@ -40,7 +41,8 @@ static soma_status describe(const soma__run *run, char **out, soma_error *err)
     soma__json_member(&text, "meter_correct", p->meter.correct);
     add_int(&text, "meter_samples", p->meter.samples);
     add_int(&text, "best", p->best);
-    soma__json_member(&text, "best_loss", p->best_loss);
+    soma__json_member(&text, "best_value", p->best_value);
+    soma__json_member(&text, "rate_factor", p->rate_factor);
     add_int(&text, "waiting", p->waiting);
     add_int(&text, "finished", p->finished);
     soma__text_add(&text, ",\"history\":[");
@@ -64,12 +66,22 @@ static soma_status add_prefixed(soma__archive *archive, const char *prefix, cons
     return status;
 }
 
+static soma_status add_numbered(soma__archive *archive, int index, soma_tensor *sum,
+                                soma_error *err)
+{
+    char name[24];
+    snprintf(name, sizeof name, "%d", index);
+    return add_prefixed(archive, "gradient", name, sum, err);
+}
+
 static soma_status fill(const soma__run *run, soma__archive *archive, soma_error *err)
 {
     SOMA__TRY(soma__model_to_archive(run->model, archive, err));
     for (int i = 0; i < soma_optimizer_state_count(run->optimizer); i++)
         SOMA__TRY(add_prefixed(archive, "optimizer", soma_optimizer_state_name(run->optimizer, i),
                                soma_optimizer_state(run->optimizer, i), err));
+    for (int i = 0; run->sums && i < run->trained; i++)
+        SOMA__TRY(add_numbered(archive, i, run->sums[i], err));
     for (int i = 0; run->progress.best >= 0 && i < soma_model_parameter_count(run->model); i++)
         SOMA__TRY(add_prefixed(archive, "best", soma_model_parameter(run->model, i)->name,
                                run->best[i], err));
@@ -184,6 +196,7 @@ static soma_status read_progress(soma__run *run, const soma__value *map, soma_er
     same(&r, "batch", run->options.batch, "batch size");
     same(&r, "samples", soma_dataset_count(run->data->train), "number of training samples");
     same(&r, "optimizer", run->options.optimizer.kind, "optimizer");
+    same(&r, "accumulate", run->options.accumulate, "number of batches of an update");
     same(&r, "shuffle", !run->options.no_shuffle, "shuffling");
     same(&r, "balanced", run->options.balanced, "balancing");
     p.epoch = integer(&r, map, "epoch", 0);
@@ -193,16 +206,18 @@ static soma_status read_progress(soma__run *run, const soma__value *map, soma_er
     p.meter.correct = number(&r, map, "meter_correct");
     p.meter.samples = integer(&r, map, "meter_samples", 0);
     p.best = integer(&r, map, "best", -1);
-    p.best_loss = number(&r, map, "best_loss");
+    p.best_value = number(&r, map, "best_value");
+    p.rate_factor = number(&r, map, "rate_factor");
     p.waiting = integer(&r, map, "waiting", 0);
     p.finished = integer(&r, map, "finished", 0) != 0;
     SOMA__TRY(r.status);
     SOMA__TRY(read_history(&r, run));
     if (p.step > run->steps_per_epoch || p.best >= run->history.count ||
-        p.epoch != run->history.count)
+        p.epoch != run->history.count || !(p.rate_factor >= 0))
         return soma__fail(err, SOMA_FORMAT, "'%s': the checkpoint contradicts itself",
                           run->checkpoint_path);
     run->progress = p;
+    soma__run_resumed(run);
     return SOMA_OK;
 }
 
@@ -242,6 +257,11 @@ static soma_status restore(soma__run *run, const soma__archive *archive, soma_er
         SOMA__TRY(copy_prefixed(run, archive, "optimizer",
                                 soma_optimizer_state_name(run->optimizer, i),
                                 soma_optimizer_state(run->optimizer, i), err));
+    for (int i = 0; run->sums && i < run->trained; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "%d", i);
+        SOMA__TRY(copy_prefixed(run, archive, "gradient", name, run->sums[i], err));
+    }
     for (int i = 0; run->progress.best >= 0 && i < soma_model_parameter_count(run->model); i++)
         SOMA__TRY(copy_prefixed(run, archive, "best", soma_model_parameter(run->model, i)->name,
                                 run->best[i], err));

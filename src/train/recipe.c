@@ -27,7 +27,9 @@ typedef struct top_section {
 } top_section;
 
 typedef struct train_section {
-    int64_t epochs, batch, patience, checkpoint_steps, loader_threads;
+    int64_t epochs, batch, accumulate, patience, checkpoint_steps, loader_threads;
+    const char *monitor;
+    int mode; /* soma_monitor_mode */
     double min_delta;
     bool keep_last, no_shuffle, balanced;
     const soma__value *optimizer, *loss;
@@ -48,6 +50,7 @@ struct soma_recipe {
 /* --- tables -------------------------------------------------------------------------------------
  */
 
+static const char *const mode_names[] = {"auto", "min", "max", NULL};
 static const char *const task_names[] = {"classify", "binary", "regress", NULL};
 
 #define TOP(member_) offsetof(top_section, member_)
@@ -95,6 +98,21 @@ static const soma__field train_fields[] = {
      .min = 1,
      .max = 1e9,
      .doc = "samples a step; 32"},
+    {.key = "accumulate",
+     .kind = SOMA__FIELD_INT,
+     .offset = TRAIN(accumulate),
+     .min = 1,
+     .max = 1e9,
+     .doc = "batches whose gradients make one update; 1"},
+    {.key = "monitor",
+     .kind = SOMA__FIELD_STRING,
+     .offset = TRAIN(monitor),
+     .doc = "metric that chooses the best epoch; validation.loss"},
+    {.key = "mode",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = TRAIN(mode),
+     .choices = mode_names,
+     .doc = "which value of it is better; auto"},
     {.key = "optimizer",
      .kind = SOMA__FIELD_VALUE,
      .offset = TRAIN(optimizer),
@@ -108,7 +126,7 @@ static const soma__field train_fields[] = {
      .offset = TRAIN(patience),
      .min = 0,
      .max = 1e9,
-     .doc = "early stopping: epochs without a better validation loss; 0 is off"},
+     .doc = "early stopping: epochs without a better value of the metric; 0 is off"},
     {.key = "min_delta",
      .kind = SOMA__FIELD_FLOAT,
      .offset = TRAIN(min_delta),
@@ -162,6 +180,9 @@ static soma_status read_train(soma_recipe *recipe, soma_error *err)
     soma_train_options *o = &recipe->options;
     o->epochs = section.epochs;
     o->batch = section.batch;
+    o->accumulate = section.accumulate;
+    o->monitor = section.monitor;
+    o->monitor_mode = (soma_monitor_mode)section.mode;
     o->patience = section.patience;
     o->min_delta = section.min_delta;
     o->keep_last = section.keep_last;

@@ -110,7 +110,7 @@ soma_status soma__data_fits(const soma_model *model, const soma__loss *loss,
 /* Everything that is built for one step, so that it is freed in one place. */
 typedef struct builder {
     soma_graph *graph;
-    soma_var *parameters, *gradients;
+    soma_var *parameters, *gradients, *moved, *sums; /* of those that are trained */
     soma_update *updates;
     int trainable, update_count, update_capacity;
 } builder;
@@ -119,6 +119,8 @@ static void builder_free(builder *b)
 {
     soma__free(b->parameters);
     soma__free(b->gradients);
+    soma__free(b->moved);
+    soma__free(b->sums);
     soma__free(b->updates);
     soma_graph_destroy(b->graph);
 }
@@ -128,86 +130,149 @@ static soma_status builder_create(builder *b, soma_model *model, const soma_opti
 {
     int count = soma_model_parameter_count(model);
     size_t room = (size_t)count + 1;
-    b->update_capacity = count + (optimizer ? soma_optimizer_update_count(optimizer) : 0);
+    b->update_capacity = 2 * count + (optimizer ? soma_optimizer_update_count(optimizer) : 0);
     b->parameters = soma__calloc(room, sizeof *b->parameters);
     b->gradients = soma__calloc(room, sizeof *b->gradients);
+    b->moved = soma__calloc(room, sizeof *b->moved);
+    b->sums = soma__calloc(room, sizeof *b->sums);
     b->updates = soma__calloc((size_t)b->update_capacity + 1, sizeof *b->updates);
-    if (!b->parameters || !b->gradients || !b->updates)
+    if (!b->parameters || !b->gradients || !b->moved || !b->sums || !b->updates)
         return soma__fail(err, SOMA_MEMORY, "no memory for the training graph");
     return soma_graph_create(&b->graph, err);
 }
 
-/* Gradients of the mean loss, clipping and updates; nothing changes when the loss is not finite. */
-static void build_update(builder *b, soma_model *model, soma_optimizer *optimizer, soma_var loss,
-                         soma_var hyper, soma_var *norm)
+/* Gradients of `loss` (a scalar) where the parameters, moved together by `rho` along the gradient,
+ * have it worst (Foret et al. 2021, equation 2), in place of those here. Running statistics stay
+ * those of the first pass. */
+static void climb(builder *b, soma_var loss, double rho)
 {
+    soma_var squares = {b->graph, -1};
+    soma_scope_begin(b->graph, "sam");
+    for (int i = 0; i < b->trainable; i++) {
+        soma_var one = soma_sum(soma_square(b->gradients[i]));
+        squares = i ? soma_add(squares, one) : one;
+    }
+    soma_var scale =
+        soma_mul_scalar(soma_reciprocal(soma_add_scalar(soma_sqrt(squares), 1e-12)), rho);
+    for (int i = 0; i < b->trainable; i++)
+        b->moved[i] = soma_add(b->parameters[i], soma_mul(b->gradients[i], scale));
+    soma_var worst = soma__substitute(loss, b->parameters, b->moved, b->trainable);
+    soma_gradients(worst, b->moved, b->trainable, b->gradients);
+    soma_scope_end(b->graph);
+}
+
+/* One number for each gradient: [P]. The sum is not finite where one of its terms is not. */
+static soma_var health(builder *b)
+{
+    for (int i = 0; i < b->trainable; i++)
+        b->moved[i] = soma_reshape(soma_sum(b->gradients[i]), SOMA_SHAPE(1));
+    return b->trainable ? soma_concat(b->moved, b->trainable, 0)
+                        : soma_full(b->graph, SOMA_F32, SOMA_SHAPE(1), 0);
+}
+
+static void add_update(builder *b, soma_var guard, soma_var variable, soma_var value)
+{
+    b->updates[b->update_count++] = (soma_update){variable, soma_where(guard, value, variable)};
+}
+
+/* Gradients, clipping and updates. Nothing changes when the loss or a gradient is not finite. */
+static void build_update(soma__step *step, builder *b, soma_model *model, const soma__step_job *job,
+                         soma_var loss, soma_var hyper, soma_var share, soma_var *outputs,
+                         int *count)
+{
+    bool sums = job->purpose == SOMA__STEP_ACCUMULATE || job->purpose == SOMA__STEP_FINISH;
+    soma_var norm = {0};
     for (int i = 0; i < soma_model_parameter_count(model); i++)
         if (soma_model_parameter(model, i)->trainable)
             b->parameters[b->trainable++] = soma_model_variable(model, b->graph, i);
-    soma_var mean = soma_mean(loss);
-    soma_gradients(mean, b->parameters, b->trainable, b->gradients);
-    soma_var guard = soma_isfinite(mean);
+    /* Parts of a large batch are weighed by their samples: by the sum, divided at the end. */
+    soma_var total = sums ? soma_sum(loss) : soma_mean(loss);
+    soma_gradients(total, b->parameters, b->trainable, b->gradients);
+    if (job->optimizer && soma__optimizer_options(job->optimizer)->sam > 0)
+        climb(b, total, soma__optimizer_options(job->optimizer)->sam);
+    for (int i = 0; i < b->trainable && job->purpose != SOMA__STEP_TRAIN; i++) {
+        b->sums[i] = soma_variable(b->graph, "gradient", job->sums[i]);
+        if (sums)
+            b->gradients[i] = soma_add(b->sums[i], b->gradients[i]);
+        if (job->purpose == SOMA__STEP_FINISH)
+            b->gradients[i] = soma_mul(b->gradients[i], share);
+    }
+    soma_var well = health(b);
+    soma_var guard = soma_isfinite(soma_add(total, soma_sum(well)));
     /* Running statistics are guarded like the weights. */
     for (int i = 0; i < b->update_count; i++)
         b->updates[i].value = soma_where(guard, b->updates[i].value, b->updates[i].variable);
-    soma_optimizer_apply(optimizer, b->parameters, b->gradients, hyper, guard, norm, b->updates,
-                         &b->update_count);
+    /* The norm is one more pass over all gradients, so it is there when clipping pays for it. */
+    if (job->purpose == SOMA__STEP_TRAIN || job->purpose == SOMA__STEP_FINISH)
+        soma_optimizer_apply(job->optimizer, b->parameters, b->gradients, hyper, guard,
+                             soma__optimizer_clips(job->optimizer) ? &norm : NULL, b->updates,
+                             &b->update_count);
+    for (int i = 0; i < b->trainable && job->purpose != SOMA__STEP_TRAIN; i++) {
+        soma_shape shape = soma_var_shape(b->sums[i]);
+        soma_var next = job->purpose == SOMA__STEP_FINISH ? soma_full(b->graph, SOMA_F32, shape, 0)
+                                                          : b->gradients[i];
+        add_update(b, guard, b->sums[i], next);
+    }
+    step->health = *count;
+    outputs[(*count)++] = well;
+    if (soma_var_ok(norm)) {
+        step->norm = *count;
+        outputs[(*count)++] = norm;
+    }
 }
 
 static soma_status build(soma__step *step, builder *b, soma_model *model, const soma_dataset *like,
-                         soma_optimizer *optimizer, const soma__loss *used, soma_error *err)
+                         const soma__step_job *job, const soma__loss *used, soma_error *err)
 {
     soma_graph *graph = b->graph;
-    soma_var key = {0}, hyper = {0};
+    soma_var key = {0}, hyper = {0}, share = {0};
+    bool evaluates = job->purpose == SOMA__STEP_EVALUATE;
+    bool statistics = job->purpose == SOMA__STEP_STATISTICS;
     soma_var x =
         soma_input(graph, "x", like->x_dtype, soma__shape_batched(&like->x_shape, step->batch));
     soma_var y =
         soma_input(graph, "y", like->y_dtype, soma__shape_batched(&like->y_shape, step->batch));
-    if (optimizer) {
+    if (!evaluates)
         key = soma_input(graph, "key", SOMA_I64, SOMA_SHAPE(2));
-        step->hyper_count = soma_optimizer_hyper_count(optimizer);
+    if (job->optimizer) {
+        step->hyper_count = soma_optimizer_hyper_count(job->optimizer);
         hyper = soma_input(graph, "hyper", SOMA_F32, SOMA_SHAPE(step->hyper_count));
     }
+    if (statistics || job->purpose == SOMA__STEP_FINISH)
+        share = soma_input(graph, "share", SOMA_F32, SOMA_SCALAR);
     if (like->x_dtype != input_dtype(model))
         x = soma_cast(x, input_dtype(model));
-    soma_var out = soma_model_apply(model, graph, x, optimizer ? SOMA_TRAIN : SOMA_EVALUATE, key,
-                                    b->updates, b->update_capacity, &b->update_count);
+    soma_var out = soma__model_apply(model, graph, x, evaluates ? SOMA_EVALUATE : SOMA_TRAIN, key,
+                                     statistics ? share : (soma_var){0}, b->updates,
+                                     b->update_capacity, &b->update_count);
     soma_var loss, correct, classes, outputs[4];
     soma__loss_apply(used, model, out, y, &loss, &correct, &classes);
     int count = 2;
     outputs[0] = soma_sum(loss);
     outputs[1] = correct;
-    if (optimizer) {
-        soma_var norm = {0};
-        /* The norm is one more pass over all gradients, so it is there when clipping pays for it.
-         */
-        bool clips = soma__optimizer_clips(optimizer);
-        build_update(b, model, optimizer, loss, hyper, clips ? &norm : NULL);
-        step->has_norm = soma_var_ok(norm);
-        if (step->has_norm)
-            outputs[count++] = norm;
-    } else {
+    if (evaluates) {
         if (soma_var_ok(classes))
             outputs[count++] = classes;
         step->raw = count;
         outputs[count++] = soma_cast(soma__model_unscale_target(model, out), SOMA_F32);
+    } else if (!statistics) {
+        build_update(step, b, model, job, loss, hyper, share, outputs, &count);
     }
     return soma_plan_create(&step->plan, soma_model_context(model), outputs, count, b->updates,
                             b->update_count, err);
 }
 
-soma_status soma__step_create(soma__step *out, soma_model *model, const soma_dataset *like,
-                              int64_t batch, soma_optimizer *optimizer, const soma__loss *loss,
-                              soma_error *err)
+soma_status soma__step_create_for(soma__step *out, soma_model *model, const soma_dataset *like,
+                                  int64_t batch, const soma__step_job *job, soma_error *err)
 {
-    *out = (soma__step){.batch = batch, .loss = loss};
+    *out = (soma__step){.batch = batch, .loss = job->loss};
     soma__loss own = {0};
     builder b = {0};
-    soma_status status = builder_create(&b, model, optimizer, err);
-    if (status == SOMA_OK && !loss)
+    soma_status status = builder_create(&b, model, job->optimizer, err);
+    if (status == SOMA_OK && !job->loss)
         status = soma__loss_create(&own, NULL, model, NULL, err);
     if (status == SOMA_OK)
-        status = build(out, &b, model, like, optimizer, loss ? loss : &own, err);
+        status = build(out, &b, model, like, job, job->loss ? job->loss : &own, err);
     builder_free(&b);
     soma__loss_clear(&own);
     if (status == SOMA_OK)
@@ -215,6 +280,16 @@ soma_status soma__step_create(soma__step *out, soma_model *model, const soma_dat
     if (status != SOMA_OK)
         soma__step_destroy(out);
     return status;
+}
+
+soma_status soma__step_create(soma__step *out, soma_model *model, const soma_dataset *like,
+                              int64_t batch, soma_optimizer *optimizer, const soma__loss *loss,
+                              soma_error *err)
+{
+    soma__step_job job = {.purpose = optimizer ? SOMA__STEP_TRAIN : SOMA__STEP_EVALUATE,
+                          .optimizer = optimizer,
+                          .loss = loss};
+    return soma__step_create_for(out, model, like, batch, &job, err);
 }
 
 void soma__step_destroy(soma__step *step)
@@ -251,6 +326,21 @@ soma_status soma__step_feed(soma__step *step, const soma_model *model, const som
     if (key)
         SOMA__TRY(feed(s, "key", SOMA_I64, SOMA_SHAPE(2), key, err));
     return SOMA_OK;
+}
+
+soma_status soma__step_feed_share(soma__step *step, const float *share, soma_error *err)
+{
+    return feed(step->session, "share", SOMA_F32, SOMA_SCALAR, share, err);
+}
+
+int soma__step_sick(const soma__step *step)
+{
+    const soma_tensor *well =
+        step->health ? soma_session_output(step->session, step->health) : NULL;
+    for (int64_t i = 0; well && i < soma_tensor_count(well); i++)
+        if (!isfinite(soma_tensor_get(well, i)))
+            return (int)i;
+    return -1;
 }
 
 /* --- the optimiser ------------------------------------------------------------------------------

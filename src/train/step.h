@@ -8,9 +8,26 @@
 #include "soma/train.h"
 #include "train/loss.h"
 
+/* What a step is for. */
+typedef enum soma__step_purpose {
+    SOMA__STEP_EVALUATE,
+    SOMA__STEP_TRAIN,      /* one batch, one update */
+    SOMA__STEP_ACCUMULATE, /* the batch's gradient joins the sums; no update */
+    SOMA__STEP_FINISH,     /* it joins them, the update follows, the sums are zero again */
+    SOMA__STEP_GRADIENT,   /* the sums become the gradient of the mean loss; no update */
+    SOMA__STEP_STATISTICS, /* running statistics only, this batch with the weight `share` */
+} soma__step_purpose;
+
+typedef struct soma__step_job {
+    soma__step_purpose purpose;
+    soma_optimizer *optimizer; /* TRAIN, FINISH; ACCUMULATE takes its options */
+    soma_tensor *const *sums;  /* ACCUMULATE, FINISH, GRADIENT: one like each trained parameter */
+    const soma__loss *loss;    /* NULL: the task's own */
+} soma__step_job;
+
 /* A compiled batch. Outputs: 0 the sum of the samples' losses, 1 the number of correct samples (or
  * of their correct share), 2 in evaluation of a classifier the predicted classes i64 [B]; the last
- * one in evaluation what the model says, f32 [B, …]. */
+ * one in evaluation what the model says, f32 [B, …]; others as below. */
 typedef struct soma__step {
     int64_t batch;
     soma_plan *plan;
@@ -18,21 +35,29 @@ typedef struct soma__step {
     int raw;                /* evaluation: the output that holds what the model says */
     int hyper_count;        /* training: numbers that the optimiser is fed with */
     const soma__loss *loss; /* borrowed; NULL: the task's own */
-    bool has_norm;          /* training with clipping: output 2 is the global gradient norm */
+    int norm;   /* training with clipping: the output that is the global gradient norm; 0: none */
+    int health; /* training: one number for each trained parameter, not finite where its gradient
+                   is not; 0: none */
 } soma__step;
 
-/* `optimizer` NULL: evaluation. `loss` NULL: the task's own. `like` gives dtypes and shapes of x
- * and y. */
+/* `optimizer` NULL: evaluation, else SOMA__STEP_TRAIN. `loss` NULL: the task's own. `like` gives
+ * dtypes and shapes of x and y. */
 soma_status soma__step_create(soma__step *out, soma_model *model, const soma_dataset *like,
                               int64_t batch, soma_optimizer *optimizer, const soma__loss *loss,
                               soma_error *err);
+soma_status soma__step_create_for(soma__step *out, soma_model *model, const soma_dataset *like,
+                                  int64_t batch, const soma__step_job *job, soma_error *err);
 void soma__step_destroy(soma__step *step);
 
 /* Feeds a batch; in training also hyper (the optimiser's numbers) and key (i64[2]), else NULL. All
- * stay the caller's. */
+ * stay the caller's. `share` (FINISH: 1 / the samples of all batches) is fed apart. */
 soma_status soma__step_feed(soma__step *step, const soma_model *model, const soma_dataset *like,
                             const void *x, const void *y, const float *hyper, const int64_t *key,
                             soma_error *err);
+
+soma_status soma__step_feed_share(soma__step *step, const float *share, soma_error *err);
+/* Index among the trained parameters of the first whose gradient was not finite; -1: none. */
+int soma__step_sick(const soma__step *step);
 
 /* Is this data what the model takes? `loss` NULL: every label is a class. Messages name shapes,
  * dtypes, classes and samples. */

@@ -22,16 +22,57 @@ static soma_status check_options(const soma_train_options *o, const soma_data *d
                                  soma_error *err)
 {
     if (o->epochs < 0 || o->batch < 0 || o->patience < 0 || o->checkpoint_steps < 0 ||
-        o->loader_threads < 0 || !(o->min_delta >= 0))
+        o->loader_threads < 0 || o->accumulate < 0 || !(o->min_delta >= 0))
         return soma__fail(err, SOMA_INVALID,
-                          "training: epochs, batch, patience, checkpoint_steps, loader_threads and "
-                          "min_delta cannot be negative");
-    if (o->patience && !data->validation)
+                          "training: epochs, batch, accumulate, patience, checkpoint_steps, "
+                          "loader_threads and min_delta cannot be negative");
+    if (o->patience && !data->validation && !o->monitor)
         return soma__fail(err, SOMA_INVALID,
-                          "training: early stopping (patience %lld) needs a validation part",
+                          "training: early stopping (patience %lld) needs a validation part, or "
+                          "monitor: train.loss",
                           (long long)o->patience);
+    if (o->monitor_mode > SOMA_MONITOR_MAX)
+        return soma__fail(err, SOMA_INVALID, "training: there is no monitor mode number %d",
+                          (int)o->monitor_mode);
     if (o->resume && !o->folder)
         return soma__fail(err, SOMA_INVALID, "training: to resume, give the run's folder");
+    return SOMA_OK;
+}
+
+/* Which metric is watched, if any. */
+static soma_status find_metric(soma__run *run, soma_error *err)
+{
+    const char *name = run->options.monitor, *names[16];
+    size_t count = 0;
+    if (!name && run->data->validation)
+        name = "validation.loss";
+    for (; soma__metric_at((int)count); count++) {
+        names[count] = soma__metric_at((int)count)->name;
+        if (name && strcmp(name, names[count]) == 0)
+            run->metric = soma__metric_at((int)count);
+    }
+    const soma__metric *m = run->metric;
+    if (!m) {
+        const char *near = name ? soma__nearest(name, names, count) : NULL;
+        if (name)
+            return soma__fail(err, SOMA_INVALID, "training: there is no metric '%s'%s%s%s", name,
+                              near ? "; did you mean '"
+                                   : "; it can be validation.loss or .accuracy, "
+                                     "train.loss or .accuracy",
+                              near ? near : "", near ? "'?" : "");
+        if (run->options.optimizer.schedule == SOMA_SCHEDULE_PLATEAU)
+            return soma__fail(err, SOMA_INVALID,
+                              "training: the schedule plateau needs a validation part, or monitor: "
+                              "train.loss");
+        return SOMA_OK;
+    }
+    if (m->validation && !run->data->validation)
+        return soma__fail(err, SOMA_INVALID, "training: to watch %s a validation part is needed",
+                          name);
+    if (m->accuracy && soma_model_get_options(run->model)->task == SOMA_TASK_REGRESS)
+        return soma__fail(err, SOMA_INVALID, "training: a regression has no %s to watch", name);
+    run->greater =
+        run->options.monitor_mode ? run->options.monitor_mode == SOMA_MONITOR_MAX : m->greater;
     return SOMA_OK;
 }
 
@@ -48,7 +89,7 @@ static soma_status make_paths(soma__run *run, soma_error *err)
 
 static soma_status make_best(soma__run *run, soma_error *err)
 {
-    if (!run->data->validation)
+    if (!run->metric)
         return SOMA_OK;
     int count = soma_model_parameter_count(run->model);
     run->best = soma__calloc((size_t)count + 1, sizeof *run->best);
@@ -58,6 +99,21 @@ static soma_status make_best(soma__run *run, soma_error *err)
         const soma_tensor *t = soma_model_parameter(run->model, i)->tensor;
         SOMA__TRY(
             soma_tensor_create(&run->best[i], soma_tensor_dtype(t), *soma_tensor_shape(t), err));
+    }
+    return SOMA_OK;
+}
+
+/* One tensor of zeros like each trained parameter. */
+static soma_status make_sums(soma__run *run, soma_error *err)
+{
+    run->sums = soma__calloc((size_t)soma_model_parameter_count(run->model) + 1, sizeof *run->sums);
+    if (!run->sums)
+        return soma__fail(err, SOMA_MEMORY, "no memory for sums of gradients");
+    for (int i = 0; i < soma_model_parameter_count(run->model); i++) {
+        const soma_parameter *p = soma_model_parameter(run->model, i);
+        if (p->trainable)
+            SOMA__TRY(soma_tensor_create(&run->sums[run->trained++], SOMA_F32,
+                                         *soma_tensor_shape(p->tensor), err));
     }
     return SOMA_OK;
 }
@@ -73,11 +129,21 @@ static soma_status make_steps(soma__run *run, soma_error *err)
                                   .threads = run->options.loader_threads};
     SOMA__TRY(soma_loader_create(&run->loader, train, &loader, err));
     run->steps_per_epoch = soma_loader_batches(run->loader);
-    SOMA__TRY(
-        soma__step_create(&run->full, run->model, train, batch, run->optimizer, &run->loss, err));
+    int64_t together = run->options.accumulate;
+    run->updates_per_epoch = (run->steps_per_epoch + together - 1) / together;
+    soma__step_job job = {
+        .purpose = SOMA__STEP_TRAIN, .optimizer = run->optimizer, .loss = &run->loss};
+    if (together > 1) {
+        SOMA__TRY(make_sums(run, err));
+        job = (soma__step_job){SOMA__STEP_ACCUMULATE, run->optimizer, run->sums, &run->loss};
+        SOMA__TRY(soma__step_create_for(&run->part, run->model, train, batch, &job, err));
+        job.purpose = SOMA__STEP_FINISH;
+    }
+    SOMA__TRY(soma__step_create_for(&run->full, run->model, train, batch, &job, err));
     if (train->count % batch)
-        SOMA__TRY(soma__step_create(&run->rest, run->model, train, train->count % batch,
-                                    run->optimizer, &run->loss, err));
+        SOMA__TRY(
+            soma__step_create_for(&run->rest, run->model, train, train->count % batch, &job, err));
+    SOMA__TRY(soma__average_open(run, err));
     if (run->data->validation)
         SOMA__TRY(soma__evaluator_create(&run->evaluator, run->model, run->data->validation, 0,
                                          &run->loss, err));
@@ -90,17 +156,20 @@ static soma_status run_open(soma__run *run, soma_model *model, const soma_data *
     *run = (soma__run){.model = model,
                        .data = data,
                        .options = options ? *options : (soma_train_options){0},
-                       .progress = {.best = -1},
+                       .progress = {.best = -1, .rate_factor = 1},
+                       .plateau = {.factor = 1, .best = NAN},
                        .history = {.best = -1}};
     if (!model || !data || !data->train)
         return soma__fail(err, SOMA_INVALID, "training needs a model and a training part");
     SOMA__TRY(check_options(&run->options, data, err));
     run->options.epochs = run->options.epochs ? run->options.epochs : 10;
     run->options.batch = run->options.batch ? run->options.batch : 32;
+    run->options.accumulate = run->options.accumulate ? run->options.accumulate : 1;
     SOMA__TRY(soma__loss_create(&run->loss, &run->options.loss, model, data->train, err));
     SOMA__TRY(soma__data_fits(model, &run->loss, data->train, "training data", err));
     if (data->validation)
         SOMA__TRY(soma__data_fits(model, &run->loss, data->validation, "validation data", err));
+    SOMA__TRY(find_metric(run, err));
     SOMA__TRY(soma__optimizer_for_model(&run->optimizer, &run->hyper, model,
                                         &run->options.optimizer, err));
     SOMA__TRY(make_best(run, err));
@@ -112,6 +181,11 @@ static void run_close(soma__run *run)
     soma_loader_destroy(run->loader);
     soma__step_destroy(&run->full);
     soma__step_destroy(&run->rest);
+    soma__step_destroy(&run->part);
+    soma__average_close(run);
+    for (int i = 0; run->sums && i < run->trained; i++)
+        soma_tensor_release(run->sums[i]);
+    soma__free(run->sums);
     soma__evaluator_destroy(&run->evaluator);
     for (int i = 0; run->best && i < soma_model_parameter_count(run->model); i++)
         soma_tensor_release(run->best[i]);
@@ -123,6 +197,56 @@ static void run_close(soma__run *run)
     soma__free(run->checkpoint_path);
     soma__free(run->history_path);
     soma_history_clear(&run->history);
+}
+
+/* --- updates ------------------------------------------------------------------------------------
+ */
+
+/* The number of the update that step `step` (from 0) of `epoch` (from 0) belongs to. */
+static int64_t update_of(const soma__run *run, int64_t epoch, int64_t step)
+{
+    return epoch * run->updates_per_epoch + step / run->options.accumulate;
+}
+
+/* Whether a step ends in an update or only adds to the sums. */
+static bool updates(const soma__run *run, int64_t step)
+{
+    return (step + 1) % run->options.accumulate == 0 || step + 1 == run->steps_per_epoch;
+}
+
+/* That of the last step done. */
+static double rate_now(const soma__run *run)
+{
+    const soma__progress *p = &run->progress;
+    int64_t epoch = p->epoch, step = p->step - 1;
+    if (step < 0 && epoch > 0) {
+        epoch--;
+        step = run->steps_per_epoch - 1;
+    }
+    return soma_optimizer_rate(run->optimizer, update_of(run, epoch, step < 0 ? 0 : step),
+                               run->updates_per_epoch,
+                               run->options.epochs * run->updates_per_epoch);
+}
+
+static void set_factor(soma__run *run)
+{
+    soma_optimizer_set_factor(run->optimizer, run->progress.rate_factor * run->plateau.factor);
+}
+
+soma_status soma_training_set_rate_factor(soma_training *training, double factor, soma_error *err)
+{
+    if (!(factor >= 0) || isinf(factor))
+        return soma__fail(err, SOMA_INVALID,
+                          "training: a factor of the rate is a number of at least 0, not %g",
+                          factor);
+    training->progress.rate_factor = factor;
+    set_factor(training);
+    return SOMA_OK;
+}
+
+double soma_training_rate_factor(const soma_training *training)
+{
+    return training->progress.rate_factor;
 }
 
 /* --- events -------------------------------------------------------------------------------------
@@ -144,16 +268,17 @@ static bool tell(soma__run *run, soma_event_kind kind, const char *message)
         .steps_per_epoch = run->steps_per_epoch,
         .total_steps = p->steps,
         .train = soma__meter_read(&p->meter, run->model),
-        .rate =
-            soma_optimizer_rate(run->optimizer, p->steps > 0 ? p->steps - 1 : 0,
-                                run->steps_per_epoch, run->options.epochs * run->steps_per_epoch),
+        .rate = rate_now(run),
         .gradient_norm = NAN,
         .seconds = seconds,
         .samples_per_second = seconds > 0 ? (double)p->meter.samples / seconds : 0,
         .message = message,
+        .model = run->model,
+        .training = run,
     };
-    if (kind == SOMA_EVENT_STEP && run->full.has_norm)
-        event.gradient_norm = soma_tensor_get(soma_session_output(run->full.session, 2), 0);
+    if (kind == SOMA_EVENT_STEP && run->last && run->last->norm)
+        event.gradient_norm =
+            soma_tensor_get(soma_session_output(run->last->session, run->last->norm), 0);
     if (after_epoch && run->history.count) {
         const soma_epoch *last = &run->history.epochs[run->history.count - 1];
         event.train = last->train;
@@ -242,33 +367,81 @@ static void copy_weights(const soma__run *run, bool to_best)
     }
 }
 
+static bool better(const soma__run *run, double value)
+{
+    const soma__progress *p = &run->progress;
+    if (p->best < 0)
+        return true;
+    return run->greater ? value > p->best_value + run->options.min_delta
+                        : value < p->best_value - run->options.min_delta;
+}
+
+/* Validates what would be kept, the weights or their average, and remembers the best. */
+static soma_status judge(soma__run *run, soma_epoch *epoch, soma_error *err)
+{
+    if (run->evaluator.loader)
+        SOMA__TRY(soma__evaluator_run(&run->evaluator, &epoch->validation, NULL, NULL, err));
+    epoch->best = run->metric && better(run, soma__metric_value(run->metric, epoch));
+    if (epoch->best)
+        copy_weights(run, true);
+    return SOMA_OK;
+}
+
+/* What the watched metric has to say about the rate. */
+static void lower_rate(soma__run *run, const soma_epoch *epoch)
+{
+    const soma_optimizer_options *o = soma__optimizer_options(run->optimizer);
+    if (o->schedule != SOMA_SCHEDULE_PLATEAU || !run->metric)
+        return;
+    soma__plateau_epoch(&run->plateau, o, soma__metric_value(run->metric, epoch), run->greater);
+}
+
 /* Validates and judges the epoch that has just ended. */
 static soma_status end_epoch(soma__run *run, soma_error *err)
 {
     soma__progress *p = &run->progress;
     soma_epoch epoch = {.epoch = p->epoch + 1,
                         .train = soma__meter_read(&p->meter, run->model),
-                        .rate =
-                            soma_optimizer_rate(run->optimizer, p->steps - 1, run->steps_per_epoch,
-                                                run->options.epochs * run->steps_per_epoch)};
-    if (run->evaluator.loader) {
-        SOMA__TRY(soma__evaluator_run(&run->evaluator, &epoch.validation, NULL, NULL, err));
-        epoch.best = p->best < 0 || epoch.validation.loss < p->best_loss - run->options.min_delta;
-    }
+                        .rate = rate_now(run)};
+    soma_status status = soma__average_enter(run, err);
+    if (status == SOMA_OK)
+        status = judge(run, &epoch, err);
+    soma__average_leave(run);
+    SOMA__TRY(status);
     epoch.seconds = soma__seconds() - run->epoch_start;
     SOMA__TRY(soma__history_add(run, &epoch, err));
     if (epoch.best) {
         p->best = run->history.count - 1;
-        p->best_loss = epoch.validation.loss;
+        p->best_value = soma__metric_value(run->metric, &epoch);
         p->waiting = 0;
-        copy_weights(run, true);
     } else {
         p->waiting++;
     }
     p->epoch++;
     p->step = 0;
     p->finished = run->options.patience && p->waiting >= run->options.patience;
+    lower_rate(run, &epoch);
+    set_factor(run);
     return SOMA_OK;
+}
+
+void soma__run_resumed(soma__run *run)
+{
+    for (int64_t i = 0; i < run->history.count; i++)
+        lower_rate(run, &run->history.epochs[i]);
+    set_factor(run);
+}
+
+/* The best weights as a model file: they change places with those under way for as long. */
+static soma_status save_best(const soma__run *run, soma_error *err)
+{
+    int count = soma_model_parameter_count(run->model);
+    for (int i = 0; i < count; i++)
+        soma__swap_tensors(soma_model_parameter(run->model, i)->tensor, run->best[i]);
+    soma_status status = soma_model_save(run->model, run->best_path, err);
+    for (int i = 0; i < count; i++)
+        soma__swap_tensors(soma_model_parameter(run->model, i)->tensor, run->best[i]);
+    return status;
 }
 
 static soma_status save_epoch(soma__run *run, soma_error *err)
@@ -276,7 +449,7 @@ static soma_status save_epoch(soma__run *run, soma_error *err)
     /* The best file first: were the run cut off between the two, the checkpoint is older and the
      * same epoch comes again with the same bits. */
     if (run->best_path && run->progress.best == run->history.count - 1)
-        SOMA__TRY(soma_model_save(run->model, run->best_path, err));
+        SOMA__TRY(save_best(run, err));
     SOMA__TRY(soma__checkpoint_write(run, err));
     return soma__history_write(run, err);
 }
@@ -298,19 +471,56 @@ static soma_status explain(const soma__run *run, soma__step *step, double loss, 
         status == SOMA_NUMERIC ? inner.message : "no single op could be blamed");
 }
 
+/* The loss is fine, but a gradient is not. */
+static soma_status explain_gradient(const soma__run *run, soma__step *step, int sick,
+                                    soma_error *err)
+{
+    soma_error inner = {0};
+    const char *name = "";
+    for (int i = 0; i < soma_model_parameter_count(run->model); i++) {
+        const soma_parameter *p = soma_model_parameter(run->model, i);
+        if (p->trainable && sick-- == 0)
+            name = p->name;
+    }
+    soma_status status = soma_session_check(step->session, &inner);
+    return soma__fail(
+        err, SOMA_NUMERIC,
+        "epoch %lld, step %lld: the gradient of '%s' is not finite; %s; try a smaller learning "
+        "rate or scaled inputs; the weights are those before this step",
+        (long long)run->progress.epoch + 1, (long long)run->progress.step + 1, name,
+        status == SOMA_NUMERIC ? inner.message : "no single op could be blamed");
+}
+
+static soma_status feed_step(soma__run *run, soma__step *step, const void *x, const void *y,
+                             int64_t count, soma_error *err)
+{
+    soma__progress *p = &run->progress;
+    int64_t key[2] = {(int64_t)run->options.seed, p->steps};
+    soma_optimizer_hyper(run->optimizer, update_of(run, p->epoch, p->step), run->updates_per_epoch,
+                         run->options.epochs * run->updates_per_epoch, run->hyper);
+    SOMA__TRY(soma__step_feed(step, run->model, run->data->train, x, y, run->hyper, key, err));
+    /* All batches of an update but the last are full ones. */
+    int64_t before = p->step % run->options.accumulate * run->options.batch;
+    run->share = 1 / (float)(before + count);
+    return soma__step_feed_share(step, &run->share, err);
+}
+
 static soma_status one_step(soma__run *run, const void *x, const void *y, int64_t count,
                             soma_error *err)
 {
     soma__progress *p = &run->progress;
-    soma__step *step = count == run->full.batch ? &run->full : &run->rest;
-    int64_t key[2] = {(int64_t)run->options.seed, p->steps};
-    soma_optimizer_hyper(run->optimizer, p->steps, run->steps_per_epoch,
-                         run->options.epochs * run->steps_per_epoch, run->hyper);
-    SOMA__TRY(soma__step_feed(step, run->model, run->data->train, x, y, run->hyper, key, err));
+    soma__step *step = !updates(run, p->step)     ? &run->part
+                       : count == run->full.batch ? &run->full
+                                                  : &run->rest;
+    SOMA__TRY(feed_step(run, step, x, y, count, err));
     SOMA__TRY(soma_session_run(step->session, err));
+    run->last = step;
     double loss = soma_tensor_get(soma_session_output(step->session, 0), 0);
+    int sick = soma__step_sick(step);
     if (!isfinite(loss))
         return explain(run, step, loss, err);
+    if (sick >= 0)
+        return explain_gradient(run, step, sick, err);
     if (p->steps == 0)
         look_at_first_loss(run, loss / (double)count);
     soma__meter_add(&p->meter, step);
@@ -389,6 +599,8 @@ soma_status soma_train(soma_model *model, const soma_data *data, const soma_trai
         status = loop(&run, err);
     if (status == SOMA_OK && run.progress.best >= 0 && !run.options.keep_last)
         copy_weights(&run, false);
+    else if (status == SOMA_OK)
+        status = soma__average_enter(&run, err); /* for good */
     run.history.best = run.progress.best;
     run.history.steps = run.progress.steps;
     run.history.seconds = soma__seconds() - start;
@@ -433,6 +645,7 @@ soma_status soma_train_estimate(soma_model *model, const soma_data *data,
                             (data->train->x_bytes + data->train->y_bytes);
         /* The best weights are a second copy of the parameters. */
         out->bytes = info.variable_bytes + step_bytes(&run.full) + step_bytes(&run.rest) +
+                     step_bytes(&run.part) + step_bytes(&run.count) + step_bytes(&run.count_rest) +
                      step_bytes(&run.evaluator.full) + step_bytes(&run.evaluator.rest) +
                      prefetched + soma__dataset_memory(data->train);
         for (int i = 0; run.best && i < soma_model_parameter_count(model); i++)

@@ -2,6 +2,7 @@
 #ifndef SOMA__TRAIN_H
 #define SOMA__TRAIN_H
 
+#include "optim/optim.h"
 #include "train/step.h"
 
 #define SOMA__BEST_FILE "best.safetensors"
@@ -15,12 +16,25 @@ typedef struct soma__progress {
     int64_t steps;     /* finished steps in all */
     soma__meter meter; /* of the epoch under way */
     int64_t best;      /* index in the history, -1: none */
-    double best_loss;
-    int64_t waiting; /* epochs since the best one */
-    bool finished;   /* nothing is left to do (stopped early) */
+    double best_value;
+    int64_t waiting;    /* epochs since the best one */
+    double rate_factor; /* of the callback */
+    bool finished;      /* nothing is left to do (stopped early) */
 } soma__progress;
 
-typedef struct soma__run {
+typedef struct soma__metric {
+    const char *name; /* "validation.loss" */
+    bool greater;     /* is better */
+    bool validation;  /* needs a validation part */
+    bool accuracy;    /* needs a task that has one */
+} soma__metric;
+
+/* The metrics that can be watched; NULL: the end. */
+const soma__metric *soma__metric_at(int index);
+double soma__metric_value(const soma__metric *metric, const soma_epoch *epoch);
+
+/* A run of soma_train; what callbacks know as soma_training. */
+typedef struct soma_training {
     soma_model *model;
     const soma_data *data;
     soma_train_options options; /* with defaults filled in */
@@ -28,17 +42,41 @@ typedef struct soma__run {
     float *hyper; /* what a step of the optimiser is fed with */
     soma__loss loss;
     soma_loader *loader;
-    soma__step full, rest;
-    soma__evaluator evaluator; /* loader NULL: no validation */
-    soma_tensor **best;        /* copies of the best weights, one a parameter; NULL: none kept */
+    soma__step full, rest;        /* those that end in an update */
+    const soma__step *last;       /* the one that ran last */
+    soma__step part;              /* a full batch that only joins the sums; accumulate > 1 */
+    soma__step count, count_rest; /* running statistics anew, for swa */
+    soma_tensor **sums;           /* of gradients, one a trained parameter; NULL: none */
+    int trained;                  /* parameters that are */
+    float share;                  /* 1 / the samples of an update */
+    soma__evaluator evaluator;    /* loader NULL: no validation */
+    const soma__metric *metric;   /* what is watched; NULL: nothing */
+    bool greater;                 /* is better */
+    soma__plateau plateau;
+    soma_tensor **best; /* copies of the best weights, one a parameter; NULL: none kept */
+    bool entered;       /* the model holds the average just now */
+    soma_tensor **kept; /* of buffers, while running statistics are those of an average */
     soma__progress progress;
     soma_history history;
     size_t history_capacity;
-    int64_t steps_per_epoch;
+    int64_t steps_per_epoch, updates_per_epoch;
     bool gap_told;      /* the warning that training and validation drift apart */
     double epoch_start; /* when this process began the epoch */
     char *best_path, *checkpoint_path, *history_path; /* NULL without a folder */
 } soma__run;
+
+/* average.c: the weights under way and their average (ema, swa, asgd) change places, and with swa
+ * the running statistics are taken anew. What is evaluated and kept lies between the two. */
+bool soma__averages(const soma__run *run);
+soma_status soma__average_open(soma__run *run, soma_error *err);
+soma_status soma__average_enter(soma__run *run, soma_error *err);
+void soma__average_leave(soma__run *run);
+void soma__average_close(soma__run *run);
+
+void soma__swap_tensors(soma_tensor *a, soma_tensor *b); /* of the same size */
+
+/* train.c: brings what follows from the history up to date, after reading it back. */
+void soma__run_resumed(soma__run *run);
 
 /* checkpoint.c */
 soma_status soma__checkpoint_write(const soma__run *run, soma_error *err);
