@@ -46,13 +46,22 @@ def pictures(source, folder):
             read_idx(name("t10k", "images-idx3"))[:, None], read_idx(name("t10k", "labels-idx1")).astype(np.int64))
 
 
-def table(data, folder, regress):
-    """Features with text columns as 0/1 columns, and the target."""
-    path = os.path.join(folder, "tabular", data["file"])
-    with open(path, newline="") as file:
+# Known tables: file, header, label column.
+TABLES = {
+    "wine-quality": ("winequality-white.csv", False, -1),
+    "california-housing": ("california-housing.csv", True, "median_house_value"),
+    "german-credit": ("german.csv", False, -1),
+    "banknote": ("banknote_authentication.csv", False, -1),
+    "abalone": ("abalone.csv", False, -1),
+}
+
+
+def table(source, folder, regress):
+    """Features with text columns as 0/1 columns, and the target; gaps take the column's median."""
+    name, has_header, label = TABLES[source]
+    with open(os.path.join(folder, "tabular", name), newline="") as file:
         rows = [row for row in csv.reader(file) if row]
-    header = rows.pop(0) if data.get("header") else [str(i) for i in range(len(rows[0]))]
-    label = data.get("label", -1)
+    header = rows.pop(0) if has_header else [str(i) for i in range(len(rows[0]))]
     label = header.index(label) if label in header else int(label) % len(header)
     columns = []
     for c in range(len(header)):
@@ -265,11 +274,15 @@ def scaled(kind, parts):
     if kind == "standard":
         shift, scale = x.mean(axes, keepdims=True), x.std(axes, keepdims=True)
         scale = np.where(scale > 0, scale, 1)
-    elif kind == "unit":
-        shift, scale = np.float32(0), np.float32(255)
     else:
-        shift, scale = np.float32(0), np.float32(1)
+        shift, scale = np.float32(0), np.float32(255 if kind == "unit" else 1)
     return [None if p is None else ((p[0] - shift) / scale, p[1]) for p in parts]
+
+
+def scaled_target(parts):
+    """Targets to mean 0 and variance 1 of the training part; also what undoes it."""
+    mean, deviation = parts[0][1].mean(), parts[0][1].std()
+    return [None if p is None else (p[0], (p[1] - mean) / deviation) for p in parts], deviation
 
 
 def tensors(parts):
@@ -305,8 +318,8 @@ def main():
             pad = transform["pad_crop"]
         elif transform != "flip":
             raise SystemExit(f"the twin has no transform {transform}")
-    if data["source"] == "csv":
-        x, y = table(data, args.data, regress)
+    if data["source"] in TABLES:
+        x, y = table(data["source"], args.data, regress)
         test = None
     else:
         x, y, test_x, test_y = pictures(data["source"], args.data)
@@ -327,8 +340,13 @@ def main():
             if data.get("validation"):
                 rest, held = cut(*rest, data["validation"], generator)
             begun = time.perf_counter()
-            parts = tensors(scaled(data.get("scale", "none"), [rest, held, held_out]))
-            result = train(recipe, parts, epochs, regress, pad)
+            parts, unit = scaled(data.get("scale", "none"), [rest, held, held_out]), 1
+            if data.get("target_scale") == "standard":
+                parts, unit = scaled_target(parts)
+            result = train(recipe, tensors(parts), epochs, regress, pad)
+            for key in ("rmse", "mae"):
+                if key in result:
+                    result[key] *= float(unit)
             result["seconds"] = time.perf_counter() - begun
             print(json.dumps({"seed": seed, "fold": fold + 1, **result}), flush=True)
             for key, value in result.items():
