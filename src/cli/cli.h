@@ -34,7 +34,7 @@ typedef struct arguments {
     bool help, json, rate, overfit, gradients, quiet, dry_run, resume, list, layers, transforms,
         train, invert, force;
     bool optimizers, schedules, losses;
-    const char *data, *out, *isa, *label, *dot, *plot;
+    const char *data, *out, *isa, *label, *sheet, *url, *dot, *plot;
     int64_t threads, folds, steps, seed, epochs, batch, runs, top, limit;
     bool seed_given;
 } arguments;
@@ -112,6 +112,10 @@ soma_status cli_dataset(const arguments *args, const char *what, bool regress, s
  * soma__encoding_release. */
 soma_status cli_encoding(soma__encoding **out, const soma_model *model, const char *file,
                          soma_error *err);
+/* data.c: whatever `soma data` is given: a set's name, a table, a folder, IDX files, a recipe. */
+soma_status cli_data_open(const arguments *args, const char *what, soma_data *out, soma_error *err);
+/* data_sheet.c: sample pictures with their classes as one PNG. */
+soma_status cli_data_sheet(const soma_dataset *dataset, const char *path, soma_error *err);
 /* How the model brings pictures to its size: as in training, else stretched. */
 soma__fit cli_picture_fit(const soma_model *model);
 /* A model from a model file, or a fresh one from a recipe; then *recipe (destroy it) and *data

@@ -1,9 +1,14 @@
 /* data.c: `soma data`: the data sets that are known, and what is in one. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "cli/cli.h"
+#include "data/check.h"
 #include "data/dataset.h"
+#include "data/locate.h"
 
 /* More classes than this are counted, not listed. */
 #define LISTED_CLASSES 20
@@ -81,20 +86,233 @@ static void show_part(const arguments *args, const char *name, const soma_datase
         print_part(name, d);
 }
 
-static soma_status show_one(const arguments *args, const char *what, soma_error *err)
+/* --- opening whatever the user names ------------------------------------------------------------
+ */
+
+static bool known_source(const char *what)
 {
-    soma_data data = {0};
-    if (strchr(what, ',') || soma__ends_with(what, ".csv") || soma__ends_with(what, ".csv.gz")) {
-        SOMA__TRY(cli_dataset(args, what, false, &data.train, err));
-        show_part(args, "all", data.train);
-    } else {
-        SOMA__TRY(soma_data_open(&data, what, args->data, err));
-        show_part(args, "training", data.train);
-        show_part(args, "validation", data.validation);
-        show_part(args, "test", data.test);
+    const char *name, *doc;
+    for (int i = 0; soma_data_source(i, &name, &doc); i++)
+        if (strcmp(name, what) == 0)
+            return true;
+    return false;
+}
+
+static bool names_recipe(const char *what)
+{
+    const char *name;
+    if (soma__ends_with(what, ".yaml") || soma__ends_with(what, ".yml"))
+        return true;
+    for (int i = 0; (name = soma_recipe_builtin(i)) != NULL; i++)
+        if (strcmp(name, what) == 0)
+            return true;
+    return false;
+}
+
+/* Numbers that are no classes are targets. */
+static soma_status open_table(const arguments *args, const char *what, soma_data *out,
+                              soma_error *err)
+{
+    soma_status status = cli_dataset(args, what, false, &out->train, err);
+    if (status == SOMA_INVALID && strstr(err->message, "`task: regress`"))
+        status = cli_dataset(args, what, true, &out->train, err);
+    return status;
+}
+
+soma_status cli_data_open(const arguments *args, const char *what, soma_data *out, soma_error *err)
+{
+    *out = (soma_data){0};
+    if (strchr(what, ','))
+        return cli_dataset(args, what, false, &out->train, err);
+    if (soma__ends_with(what, ".csv") || soma__ends_with(what, ".csv.gz"))
+        return open_table(args, what, out, err);
+    if (!known_source(what) && names_recipe(what)) {
+        soma_recipe *recipe;
+        SOMA__TRY(cli_recipe(args, what, &recipe, err));
+        soma_status status = cli_recipe_data(recipe, out, err);
+        soma_recipe_destroy(recipe);
+        return status;
     }
+    if (!known_source(what) && soma__is_folder(what))
+        return soma__folder_open(out, what, &(soma__folder_options){0}, err);
+    return soma_data_open(out, what, args->data, err);
+}
+
+/* --- show ---------------------------------------------------------------------------------------
+ */
+
+/* More columns than this are counted, not listed. */
+#define LISTED_COLUMNS 40
+
+static void show_moments(const arguments *args, const char *name, const soma__moments *m,
+                         int64_t missing)
+{
+    if (args->json) {
+        cli_json json;
+        cli_json_begin(&json, "feature");
+        cli_json_string(&json, "name", name);
+        cli_json_number(&json, "mean", m->mean);
+        cli_json_number(&json, "deviation", m->deviation);
+        cli_json_number(&json, "min", m->low);
+        cli_json_number(&json, "max", m->high);
+        cli_json_int(&json, "missing", missing);
+        cli_json_end(&json);
+    } else {
+        printf("  %-28s %12.6g %12.6g %12.6g %12.6g %9lld\n", name, m->mean, m->deviation, m->low,
+               m->high, (long long)missing);
+    }
+}
+
+/* Fields without a value in the column of this name; 0 when there is no such column. */
+static int64_t missing_in(const soma_dataset *d, const char *column)
+{
+    const char *name;
+    int64_t missing;
+    bool is_label;
+    for (int i = 0; soma__data_column(d, i, &name, &missing, &is_label); i++)
+        if (strcmp(name, column) == 0)
+            return missing;
+    return 0;
+}
+
+/* A table's features by their columns; those of other data by number, or as channels. */
+static void show_features(const arguments *args, const soma_dataset *d, const soma__moments *m,
+                          int64_t count)
+{
+    const soma__encoding *e = soma__dataset_encoding(d);
+    const soma_shape *shape = soma_dataset_x_shape(d);
+    char name[96];
+    int64_t at = 0;
+    if (!args->json)
+        printf("  %-28s %12s %12s %12s %12s %9s\n", "", "mean", "deviation", "min", "max",
+               "missing");
+    for (int k = 0; e && k < e->count; k++) {
+        const soma__encoded_column *column = &e->column[k];
+        bool one_hot = column->values && !column->index;
+        int64_t missing = missing_in(d, column->name);
+        for (int v = 0; v < (one_hot ? column->value_count : 1); v++) {
+            snprintf(name, sizeof name, "%.60s%s%.24s", column->name, one_hot ? "=" : "",
+                     one_hot ? column->values[v] : "");
+            show_moments(args, name, &m[at++], missing);
+        }
+        if (column->indicator) {
+            snprintf(name, sizeof name, "%.60s is missing", column->name);
+            show_moments(args, name, &m[at++], 0);
+        }
+    }
+    for (; at < count && (args->json || at < LISTED_COLUMNS); at++) {
+        static const char *const colours[] = {"red", "green", "blue"};
+        bool picture = shape->ndim == 3;
+        snprintf(name, sizeof name, "%s %lld", picture ? "channel" : "feature", (long long)at);
+        show_moments(args, picture && count == 3 ? colours[at] : name, &m[at], 0);
+    }
+    if (!args->json && at < count)
+        printf("  … and %lld more\n", (long long)(count - at));
+}
+
+static soma_status show_one(const arguments *args, const char *what, bool all, soma_error *err)
+{
+    soma_data data;
+    SOMA__TRY(cli_data_open(args, what, &data, err));
+    bool parts = data.validation || data.test;
+    show_part(args, parts ? "training" : "all", data.train);
+    show_part(args, "validation", data.validation);
+    show_part(args, "test", data.test);
+    soma_status status = SOMA_OK;
+    if (all) {
+        soma__moments *m = NULL;
+        int64_t count;
+        status = soma__data_moments(&m, &count, data.train, args->limit, err);
+        if (status == SOMA_OK)
+            show_features(args, data.train, m, count);
+        soma__free(m);
+    }
+    if (status == SOMA_OK && args->sheet)
+        status = cli_data_sheet(data.train, args->sheet, err);
+    if (status == SOMA_OK && args->sheet && !args->json && !args->quiet)
+        printf("sheet: %s\n", args->sheet);
     soma_data_clear(&data);
-    return SOMA_OK;
+    return status;
+}
+
+/* --- check --------------------------------------------------------------------------------------
+ */
+
+typedef struct watcher {
+    const arguments *args;
+    int64_t findings, faults;
+    bool terminal;
+    double last; /* when the progress was drawn */
+} watcher;
+
+static void erase(const watcher *w)
+{
+    if (w->terminal && w->last > 0)
+        fprintf(stderr, "\r\033[K");
+}
+
+static void found(void *user, const soma__finding *finding)
+{
+    static const char *const severities[] = {"note", "warning", "fault"};
+    watcher *w = user;
+    w->findings += finding->severity != SOMA__NOTE;
+    w->faults += finding->severity == SOMA__FAULT;
+    erase(w);
+    if (w->args->json) {
+        cli_json json;
+        cli_json_begin(&json, "finding");
+        cli_json_string(&json, "check", soma__check_name(finding->check));
+        cli_json_string(&json, "severity", severities[finding->severity]);
+        cli_json_int(&json, "count", finding->count);
+        cli_json_string(&json, "message", finding->message);
+        cli_json_end(&json);
+    } else if (!w->args->quiet || finding->severity != SOMA__NOTE) {
+        printf("%-8s %-15s %s\n", severities[finding->severity], soma__check_name(finding->check),
+               finding->message);
+    }
+}
+
+static bool progress(void *user, int64_t done, int64_t all)
+{
+    watcher *w = user;
+    double now = soma__seconds();
+    if (w->terminal && now - w->last > 0.1) {
+        fprintf(stderr, "\r%lld of %lld samples", (long long)done, (long long)all);
+        w->last = now;
+    }
+    return true;
+}
+
+static soma_status check_one(const arguments *args, const char *what, bool *faults, soma_error *err)
+{
+    watcher w = {.args = args, .terminal = !args->json && !args->quiet && isatty(2)};
+    const soma__check_options options = {.found = found, .progress = progress, .user = &w};
+    soma_data data;
+    SOMA__TRY(cli_data_open(args, what, &data, err));
+    soma_status status = soma__data_check(&data, &options, err);
+    erase(&w);
+    soma_data_clear(&data);
+    if (status == SOMA_OK && !args->json && !w.findings)
+        printf("%s: nothing is wrong\n", what);
+    *faults = w.faults > 0;
+    return status;
+}
+
+/* --- the command --------------------------------------------------------------------------------
+ */
+
+static void print_places(const arguments *args)
+{
+    char *cache;
+    const char *environment = getenv("SOMA_DATA");
+    if (soma__cache_folder(&cache, NULL) != SOMA_OK)
+        cache = NULL;
+    printf("\nFiles are looked for, there and in a folder of the data's name, in:\n");
+    printf("  --data     %s\n", args->data ? args->data : "(not given)");
+    printf("  SOMA_DATA  %s\n", environment ? environment : "(not set)");
+    printf("  here       ./data\n");
+    printf("  cache      %s\n", cache ? cache : "(no HOME)");
+    soma__free(cache);
 }
 
 static void list_sources(const arguments *args)
@@ -115,22 +333,35 @@ static void list_sources(const arguments *args)
             cli_json_string(&json, "message", why.message);
             cli_json_end(&json);
         } else {
-            printf("%-15s %-10s %s\n", name, found ? "found" : "not found", doc);
+            printf("%-18s %-10s %s\n", name, found ? "found" : "not found", doc);
         }
     }
     if (!args->json && !args->quiet)
-        printf("\nFiles are looked for in --data DIR, SOMA_DATA, ./data and the user's cache, and "
-               "in a folder there with the data's name.\n");
+        print_places(args);
 }
 
+/* `soma data`, `soma data NAME`, or a verb and what it is done to. */
 int cli_run_data(const arguments *args)
 {
     soma_error err = {0};
     soma_status status = SOMA_OK;
-    if (args->positional_count)
-        status = show_one(args, args->positional[0], &err);
-    else
+    const char *verb = args->positional[0], *what = args->positional[1];
+    bool faults = false;
+    if (args->positional_count == 0) {
         list_sources(args);
+    } else if (args->positional_count == 1 && strcmp(verb, "list") == 0) {
+        list_sources(args);
+    } else if (args->positional_count == 1) {
+        status = show_one(args, verb, false, &err);
+    } else if (strcmp(verb, "show") == 0) {
+        status = show_one(args, what, true, &err);
+    } else if (strcmp(verb, "check") == 0) {
+        status = check_one(args, what, &faults, &err);
+    } else {
+        fprintf(stderr, "soma data: knows list, show and check, not '%s'; see soma data --help\n",
+                verb);
+        return EXIT_CODE_USAGE;
+    }
     if (status != SOMA_OK)
         return cli_fail(args, status, &err);
     if (args->json) {
@@ -138,5 +369,5 @@ int cli_run_data(const arguments *args)
         cli_json_begin(&json, "done");
         cli_json_end(&json);
     }
-    return EXIT_CODE_OK;
+    return faults ? EXIT_CODE_INPUT : EXIT_CODE_OK;
 }

@@ -230,6 +230,18 @@ static void draw_text(canvas *c, double x, double base, double size, anchor at, 
     }
 }
 
+soma_status soma__plot_text(uint8_t *pixels, int width, int height, double x, double base,
+                            double size, uint32_t colour, const char *text, soma_error *err)
+{
+    canvas c = {.pixels = pixels, .width = width, .height = height, .scale = 1};
+    c.cover = soma__calloc((size_t)width, (size_t)height);
+    if (!c.cover)
+        return soma__fail(err, SOMA_MEMORY, "out of memory for a line of text");
+    draw_text(&c, x, base, size, ANCHOR_LEFT, colour, text);
+    soma__free(c.cover);
+    return SOMA_OK;
+}
+
 /* --- axes ------------------------------------------------------------------------------------- */
 
 typedef struct axis {

@@ -6,6 +6,7 @@
 #define SOMA__PLOT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -40,5 +41,11 @@ soma_status soma__plot_png(soma__text *out, const soma__plot *plot, soma_error *
 /* Replaces the file atomically; the kind is that of the suffix, ".svg" or ".png" (else
  * SOMA_INVALID). Also SOMA_IO. */
 soma_status soma__plot_write(const char *path, const soma__plot *plot, soma_error *err);
+
+/* Draws a line of text into RGB pixels [height, width, 3]: its left end at x, its base line at
+ * `base`, capitals 0.7 `size` high, `colour` 0xrrggbb; what is outside is cut off. Errors:
+ * SOMA_MEMORY. */
+soma_status soma__plot_text(uint8_t *pixels, int width, int height, double x, double base,
+                            double size, uint32_t colour, const char *text, soma_error *err);
 
 #endif
