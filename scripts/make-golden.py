@@ -450,6 +450,29 @@ def make_sort():
     case("searchsorted_right", lambda b, x: torch.searchsorted(b, x, right=True), b=borders, x=x)
 
 
+EINSUMS = {
+    "matmul": ("ij,jk->ik", (3, 4), (4, 5)), "batch": ("bij,bkj->bik", (2, 3, 4), (2, 5, 4)),
+    "attention": ("bqhd,bkhd->bhqk", (2, 3, 2, 4), (2, 5, 2, 4)),
+    "outer": ("i,j->ij", (3,), (4,)), "hadamard": ("ij,ij->ij", (3, 4), (3, 4)),
+    "inner": ("ij,ij->", (3, 4), (3, 4)), "ellipsis": ("...ij,...jk->...ik", (2, 1, 3, 4), (5, 4, 2)),
+    "left": ("ijk,j->ik", (2, 3, 4), (3,)), "diagonal": ("bii,ij->bj", (2, 3, 3), (3, 4)),
+    "alone": ("ijk,jl->kl", (2, 3, 4), (3, 5)), "implicit": ("ba,ac", (2, 3), (3, 4)),
+}
+
+
+def make_einsum():
+    for name, (equation, a, b) in EINSUMS.items():
+        case(f"einsum_{name}", lambda a, b: torch.einsum(equation, a, b), a=rand(*a), b=rand(*b))
+    case("einsum_trace", lambda a: torch.einsum("ii->", a), a=rand(4, 4))
+    case("einsum_transpose", lambda a: torch.einsum("...ij->...ji", a), a=rand(2, 3, 4))
+    case("einsum_bilinear", lambda a, w, b: torch.einsum("bi,oij,bj->bo", a, w, b), a=rand(4, 3),
+         w=rand(5, 3, 2), b=rand(4, 2))
+    case("einsum_chain", lambda a, b, c, d: torch.einsum("ab,bc,cd,de->ae", a, b, c, d),
+         a=rand(2, 3), b=rand(3, 4), c=rand(4, 5), d=rand(5, 2))
+    case("tensordot", lambda a, b: torch.tensordot(a, b, ((2, 0), (1, 2))), a=rand(2, 3, 4),
+         b=rand(5, 4, 2))
+
+
 def make_ops(folder):
     make_products()
     make_convs()
@@ -988,3 +1011,4 @@ if __name__ == "__main__":
     group(target, "activation", make_activations)
     group(target, "scatter", make_scatter)
     group(target, "sort", make_sort)
+    group(target, "einsum", make_einsum)

@@ -282,8 +282,26 @@ SOMA_API soma_var soma_scatter_nd(soma_var x, soma_var index, soma_var updates, 
 /* Rows of a table: table [K,D], index [I…] -> [I…,D]. The `padding` row (-1: none) is read but gets
  * no gradient. Composite. */
 SOMA_API soma_var soma_embedding(soma_var table, soma_var index, int64_t padding);
+/* The cells of x where the mask (bool, of x's shape) is true, in order: [n]. n depends on the mask,
+ * so its values must be known when the graph is built: it is a tensor, from soma_eval say (define
+ * by run). The gradient goes to the chosen cells. */
+SOMA_API soma_var soma_masked_select(soma_var x, const soma_tensor *mask);
 /* x with `value` where the mask (bool, broadcasts to x) is true. Composite. */
 SOMA_API soma_var soma_masked_fill(soma_var x, soma_var mask, double value);
+
+/* --- constants by formula ----------------------------------------------------------------------
+ */
+/* start, start + step, … below (for a negative step above) stop; computed in double. */
+SOMA_API soma_var soma_arange(soma_graph *graph, soma_dtype dtype, double start, double stop,
+                              double step);
+/* `count` numbers at equal distances, the first `start`, the last `stop`. */
+SOMA_API soma_var soma_linspace(soma_graph *graph, soma_dtype dtype, double start, double stop,
+                                int64_t count);
+/* [rows,cols] with 1 on diagonal `offset`, else 0. (soma_full: one value everywhere.) */
+SOMA_API soma_var soma_eye(soma_graph *graph, soma_dtype dtype, int64_t rows, int64_t cols,
+                           int64_t offset);
+/* From `count` vectors x[i] [Ni] as many arrays [N0,N1,…]; out[i] varies along dim i alone. */
+SOMA_API void soma_meshgrid(const soma_var *x, int count, soma_var *out);
 
 /* --- order -------------------------------------------------------------------------------------
  */
@@ -313,6 +331,18 @@ SOMA_API soma_var soma_matmul_opt(soma_var a, soma_var b, soma_matmul_options op
 #define soma_matmul(a_, b_, ...) soma_matmul_opt((a_), (b_), (soma_matmul_options){__VA_ARGS__})
 /* x [B…,I] · w[O,I]ᵀ + b[O] -> [B…,O]; `b` may be (soma_var){0}. Composite. */
 SOMA_API soma_var soma_linear(soma_var x, soma_var w, soma_var b);
+/* Einstein's sum over `count` operands: "ij,jk->ik". Letters are axes: equal ones of two operands
+ * run together, those that the result lacks are summed over, one that an operand has twice is its
+ * diagonal. "..." stands for any axes, aligned at their ends. Without "->" the result has the
+ * letters that occur once, by the alphabet. Axes of size 1 broadcast. Becomes matrix products,
+ * taken from left to right: put the operands in the order that keeps the products small. */
+SOMA_API soma_var soma_einsum(const char *equation, const soma_var *x, int count);
+/* Sum over axes_a[i] of a and axes_b[i] of b together; the result has the other axes of a, then
+ * those of b. outer: all products of two flattened values, [n,m]. dot: of two vectors, a scalar. */
+SOMA_API soma_var soma_tensordot(soma_var a, soma_var b, const int64_t *axes_a,
+                                 const int64_t *axes_b, int count);
+SOMA_API soma_var soma_outer(soma_var a, soma_var b);
+SOMA_API soma_var soma_dot(soma_var a, soma_var b);
 
 /* --- convolution and pooling, N H W C ----------------------------------------------------------
  */

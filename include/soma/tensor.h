@@ -101,6 +101,19 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_tensor_reshape(soma_tensor **out,
                                                          const soma_tensor *tensor,
                                                          soma_shape shape, soma_error *err);
 
+/* Results whose size depends on the values, which plans cannot have: they take what soma_eval gave
+ * (define by run), and go back into a graph by soma_constant.
+ * nonzero: the positions of x's cells that are not 0, i64 [n, ndim], in order: an index for
+ * soma_gather_nd.
+ * unique: the values of x, each once, ascending (NaN last) [n]; for each cell of x the number of
+ * its value, i64 of x's shape; how often each value is there, i64 [n]. `inverse` and `counts` may
+ * be NULL. Errors: SOMA_MEMORY. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_tensor_nonzero(soma_tensor **out, const soma_tensor *x,
+                                                         soma_error *err);
+SOMA_MUST_CHECK SOMA_API soma_status soma_tensor_unique(soma_tensor **values, soma_tensor **inverse,
+                                                        soma_tensor **counts, const soma_tensor *x,
+                                                        soma_error *err);
+
 /* The tensor as NumPy would print it: "f32 [2,3]" and rows; long dimensions show three values at
  * either end. `*out` is released with soma_free. */
 SOMA_MUST_CHECK SOMA_API soma_status soma_tensor_string(char **out, const soma_tensor *tensor,
