@@ -160,6 +160,47 @@ SOMA_API soma_layer *soma_layer_residual(soma_layer *body, soma_layer *shortcut,
 /* Branches side by side, joined along the last axis (or added). */
 SOMA_API soma_layer *soma_layer_concat_list(soma_layer *const *branches);
 SOMA_API soma_layer *soma_layer_add_list(soma_layer *const *branches);
+typedef enum soma_merge {
+    SOMA_MERGE_CONCAT, /* along the last axis; all others want equal shapes */
+    SOMA_MERGE_ADD,
+    SOMA_MERGE_MULTIPLY,
+    SOMA_MERGE_AVERAGE,
+    SOMA_MERGE_MAXIMUM, /* element by element */
+    SOMA_MERGE_MINIMUM,
+    SOMA_MERGE_SUBTRACT, /* of two: first minus second */
+    SOMA_MERGE_DOT,      /* of two: the product summed over the last axis, [B…,1] */
+    SOMA_MERGE_COSINE,   /* of two: dot divided by both lengths */
+} soma_merge;
+/* Branches that all see the input, merged; without branches (NULL) the several inputs of a graph's
+ * node. */
+SOMA_API soma_layer *soma_layer_merge_list(soma_merge merge, soma_layer *const *branches);
+#define soma_layer_merge(merge_) soma_layer_merge_list((merge_), NULL)
+/* Part of a sample, [start, end) along `axis` of the sample (negative: from the end; `end` 0: to
+ * the end): how one input feeds several branches. */
+SOMA_API soma_layer *soma_layer_slice(int64_t axis, int64_t start, int64_t end);
+
+/* Layers wired by names: several inputs and outputs, and layers used more than once (siamese
+ * networks). Lists of names are separated by commas.
+ *
+ *     soma_layer_graph("left,right", (soma_graph_node[]){
+ *         {"a", .from = "left", .layer = soma_layer_dense(32)},
+ *         {"b", .from = "right", .share = "a"},
+ *         {"distance", .from = "a,b", .layer = soma_layer_merge(SOMA_MERGE_SUBTRACT)},
+ *         {"same", .layer = soma_layer_dense(1)}}, 4, "same,a")
+ *
+ * Several outputs are for the graph that is a model's outermost layer. */
+typedef struct soma_graph_node {
+    const char *name;  /* required; inputs and nodes have different names */
+    soma_layer *layer; /* taken */
+    const char *from;  /* inputs or nodes before this one; NULL: the node before, of the first node
+                          the first input */
+    const char *share; /* in the place of a layer: the node before whose layer and parameters it
+                          uses */
+} soma_graph_node;
+/* `inputs` NULL: "input"; `outputs` NULL: the last node. Names are copied. */
+SOMA_API soma_layer *soma_layer_graph(const char *inputs, const soma_graph_node *nodes, int count,
+                                      const char *outputs);
+
 /* The layers `times` times one after the other, each time with parameters of their own. */
 SOMA_API soma_layer *soma_layer_repeat_list(int64_t times, soma_layer *const *layers);
 #define soma_layer_repeat(times_, ...)                                                             \
@@ -180,12 +221,24 @@ typedef enum soma_task {
 
 typedef struct soma_model soma_model;
 
+/* One of several inputs. */
+typedef struct soma_model_input {
+    const char *name; /* NULL: as the graph calls it */
+    soma_shape shape; /* of one sample, without the batch */
+    soma_dtype dtype; /* 0: f32. u8 input is cast inside the model */
+} soma_model_input;
+
 typedef struct soma_model_options {
     soma_shape input;       /* of one sample, without the batch */
     soma_dtype input_dtype; /* 0: f32. u8 input is cast inside the model */
-    soma_task task;
-    uint64_t seed; /* of the initial weights */
+    soma_task task;         /* of the first output */
+    uint64_t seed;          /* of the initial weights */
+    /* For a model whose outermost layer is a graph with several inputs, in the place of the two
+     * above: one entry for each, in the graph's order. At most SOMA_MODEL_INPUTS. */
+    const soma_model_input *inputs;
+    int input_count; /* 0: one input */
 } soma_model_options;
+#define SOMA_MODEL_INPUTS 32
 
 /* Checks the layers against the input shape (faults name layer and shapes), makes and initialises
  * the parameters. Takes `layer` whether it succeeds or not. */
@@ -223,12 +276,24 @@ typedef enum soma_mode { SOMA_EVALUATE, SOMA_TRAIN } soma_mode;
 SOMA_API soma_var soma_model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
                                    soma_var key, soma_update *updates, int update_capacity,
                                    int *update_count);
+/* The same for models of several inputs and outputs: x has an entry for each input, y receives all
+ * outputs. On a fault (which stays with the graph) they are failed vars. */
+SOMA_API void soma_model_apply_all(soma_model *model, soma_graph *graph, const soma_var *x,
+                                   soma_mode mode, soma_var key, soma_update *updates,
+                                   int update_capacity, int *update_count, soma_var *y);
+SOMA_API int soma_model_input_count(const soma_model *model);
+SOMA_API int soma_model_output_count(const soma_model *model);
+/* Name, shape and dtype; a model that is no graph has "input" and "output". Borrowed; NULL when out
+ * of range. */
+SOMA_API const soma_model_input *soma_model_get_input(const soma_model *model, int index);
+SOMA_API const soma_model_input *soma_model_get_output(const soma_model *model, int index);
 /* The graph variable of parameter `index` in `graph` (made on first use, the same var afterwards).
  */
 SOMA_API soma_var soma_model_variable(soma_model *model, soma_graph *graph, int index);
 
 /* Scaling of inputs, y = (x - shift) · scale, broadcast from the last axis; stored in the model as
- * the buffers input.shift and input.scale and applied first in soma_model_apply. */
+ * the buffers input.shift and input.scale and applied first in soma_model_apply; of several inputs
+ * the first is scaled. */
 SOMA_MUST_CHECK SOMA_API soma_status soma_model_set_scaling(soma_model *model,
                                                             const soma_tensor *shift,
                                                             const soma_tensor *scale,
@@ -283,6 +348,12 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_layer_measure(const soma_layer *layer,
  * raw output [B, …] (logits for classify). */
 SOMA_MUST_CHECK SOMA_API soma_status soma_model_predict(soma_model *model, const soma_tensor *x,
                                                         soma_tensor **out, soma_error *err);
+
+/* The same for models of several inputs and outputs: `x` has a tensor for each input, all of the
+ * same B; `out` receives a tensor for each output, the caller's. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_predict_all(soma_model *model,
+                                                            const soma_tensor *const *x,
+                                                            soma_tensor **out, soma_error *err);
 
 /* A model file is a safetensors file: tensors by name; the architecture, task, class names and soma
  * version in its metadata. Saving is atomic. Loading checks names, shapes, dtypes and the checksum.

@@ -57,13 +57,29 @@ static void json_rows(const soma_layer_row *rows, int count)
     }
 }
 
+/* "input u8 [28,28], "; several with their names. */
+static void print_values(const char *what, const soma_model *model, int count,
+                         const soma_model_input *(*get)(const soma_model *, int))
+{
+    char shape[SOMA_SHAPE_TEXT_SIZE];
+    for (int i = 0; i < count; i++) {
+        const soma_model_input *value = get(model, i);
+        printf("%s%s%s%s %s %s, ", what, count > 1 ? " '" : "", count > 1 ? value->name : "",
+               count > 1 ? "'" : "", soma_dtype_text(value->dtype),
+               soma_shape_text(&value->shape, shape, sizeof shape));
+    }
+}
+
 static void print_totals(soma_model *model, double flops)
 {
     const soma_model_options *o = soma_model_get_options(model);
     int64_t all = soma_model_size(model, false), trainable = soma_model_size(model, true);
     char a[32], b[32], c[32], shape[SOMA_SHAPE_TEXT_SIZE];
-    printf("\ninput %s %s, task %s", soma_dtype_text(o->input_dtype ? o->input_dtype : SOMA_F32),
-           soma_shape_text(&o->input, shape, sizeof shape), task_text(model));
+    printf("\n");
+    print_values("input", model, soma_model_input_count(model), soma_model_get_input);
+    if (soma_model_output_count(model) > 1)
+        print_values("output", model, soma_model_output_count(model), soma_model_get_output);
+    printf("task %s", task_text(model));
     if (o->task == SOMA_TASK_CLASSIFY)
         printf(" (%d classes)", soma_model_class_count(model));
     if (soma_model_find(model, "input.scale"))

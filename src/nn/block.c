@@ -50,14 +50,25 @@ static soma_activation next_activation(const soma_layer *layer, int index, soma_
     return after;
 }
 
-static soma_var build_sequential(soma__layer_build *b, const soma_layer *layer, soma_var x)
+/* Several inputs go to the first layer. */
+static soma_var merge_sequential(soma__layer_build *b, const soma_layer *layer, const soma_var *x,
+                                 int count)
 {
     soma_activation after = b->next;
+    if (count > 1 && layer->child_count == 0)
+        return soma__layer_fail(b, layer, SOMA_INVALID, "has no layer that takes %d inputs", count);
+    soma_var y = x[0];
     for (int i = 0; i < layer->child_count; i++) {
         b->next = next_activation(layer, i, after);
-        x = soma__layer_apply_child(b, layer, i, x);
+        y = i == 0 ? soma__layer_apply_child_many(b, layer, i, x, count)
+                   : soma__layer_apply_child(b, layer, i, y);
     }
-    return x;
+    return y;
+}
+
+static soma_var build_sequential(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    return merge_sequential(b, layer, &x, 1);
 }
 
 const soma__layer_type soma__layer_sequential = {
@@ -72,6 +83,7 @@ const soma__layer_type soma__layer_sequential = {
     .primary = "layers",
     .children = SOMA__CHILDREN_LIST,
     .build = build_sequential,
+    .merge = merge_sequential,
 };
 
 soma_layer *soma_layer_sequential_list(soma_layer *const *layers)
@@ -148,116 +160,6 @@ soma_layer *soma_layer_residual(soma_layer *body, soma_layer *shortcut, soma_act
 {
     return soma__layer_new(&soma__layer_residual, &(residual_options){.activation = activation},
                            (soma_layer *const[]){body, shortcut}, 2);
-}
-
-/* --- branches -----------------------------------------------------------------------------------
- */
-
-static const soma__field branch_fields[] = {
-    {.key = "branches",
-     .kind = SOMA__FIELD_VALUE,
-     .offset = offsetof(list_options, children),
-     .required = true,
-     .doc = "list of layers, each of which sees the input; [] as a branch is the input itself"},
-    SOMA__FIELD_NAME(list_options),
-};
-
-/* [] as a branch: it needs no row in the summary. */
-static bool is_identity(const soma_layer *layer)
-{
-    return layer->type == &soma__layer_sequential && layer->child_count == 0 && !layer->fault;
-}
-
-/* Names the two shapes where branch `index` does not fit the first. */
-static soma_var misfit(soma__layer_build *b, const soma_layer *layer, int index,
-                       const soma_shape *first, const soma_shape *shape)
-{
-    char left[SOMA_SHAPE_TEXT_SIZE], right[SOMA_SHAPE_TEXT_SIZE];
-    return soma__layer_fail(b, layer, SOMA_SHAPE, "branch 1 gives %s, branch %d gives %s",
-                            soma_shape_text(first, left, sizeof left), index + 1,
-                            soma_shape_text(shape, right, sizeof right));
-}
-
-static soma_var build_concat(soma__layer_build *b, const soma_layer *layer, soma_var x)
-{
-    int count = layer->child_count;
-    if (count == 0)
-        return soma__layer_fail(b, layer, SOMA_INVALID, "has no branches");
-    soma_var *parts = soma__arena_array(&b->graph->arena, (size_t)count, sizeof *parts);
-    if (!parts)
-        return soma__layer_fail(b, layer, SOMA_MEMORY, "out of memory for %d branches", count);
-    for (int i = 0; i < count; i++) {
-        parts[i] = is_identity(layer->children[i]) ? x : soma__layer_apply_child(b, layer, i, x);
-        if (!soma_var_ok(parts[i]))
-            return parts[i];
-        soma_shape first = soma_var_shape(parts[0]), shape = soma_var_shape(parts[i]);
-        /* Only the last axis may differ, and it must not be the batch. */
-        soma_shape same = shape;
-        if (shape.ndim == first.ndim && shape.ndim > 1)
-            same.dim[same.ndim - 1] = first.dim[same.ndim - 1];
-        if (shape.ndim < 2 || !soma_shape_equal(&first, &same))
-            return misfit(b, layer, i, &first, &shape);
-    }
-    return soma_concat(parts, count, -1);
-}
-
-static soma_var build_add(soma__layer_build *b, const soma_layer *layer, soma_var x)
-{
-    soma_var sum = {b->graph, -1};
-    if (layer->child_count == 0)
-        return soma__layer_fail(b, layer, SOMA_INVALID, "has no branches");
-    for (int i = 0; i < layer->child_count; i++) {
-        soma_var part =
-            is_identity(layer->children[i]) ? x : soma__layer_apply_child(b, layer, i, x);
-        if (!soma_var_ok(part))
-            return part;
-        soma_shape first = soma_var_shape(sum), shape = soma_var_shape(part);
-        /* Broadcasting would hide a mistake here. */
-        if (i > 0 && !soma_shape_equal(&first, &shape))
-            return misfit(b, layer, i, &first, &shape);
-        sum = i == 0 ? part : soma_add(sum, part);
-    }
-    return sum;
-}
-
-const soma__layer_type soma__layer_concat = {
-    .name = "concat",
-    .prefix = "concat",
-    .doc = "branches side by side, joined along the last axis",
-    .shapes = "[B…,C1], [B…,C2], … -> [B…,C1+C2+…]",
-    .parameters = "",
-    .size = sizeof(list_options),
-    .fields = branch_fields,
-    .field_count = SOMA__FIELD_COUNT(branch_fields),
-    .primary = "branches",
-    .children = SOMA__CHILDREN_LIST,
-    .child_prefix = "branch",
-    .build = build_concat,
-};
-
-const soma__layer_type soma__layer_add = {
-    .name = "add",
-    .prefix = "add",
-    .doc = "branches side by side, added",
-    .shapes = "[B…], [B…], … -> [B…]",
-    .parameters = "",
-    .size = sizeof(list_options),
-    .fields = branch_fields,
-    .field_count = SOMA__FIELD_COUNT(branch_fields),
-    .primary = "branches",
-    .children = SOMA__CHILDREN_LIST,
-    .child_prefix = "branch",
-    .build = build_add,
-};
-
-soma_layer *soma_layer_concat_list(soma_layer *const *branches)
-{
-    return soma__layer_new(&soma__layer_concat, &(list_options){0}, branches, list_count(branches));
-}
-
-soma_layer *soma_layer_add_list(soma_layer *const *branches)
-{
-    return soma__layer_new(&soma__layer_add, &(list_options){0}, branches, list_count(branches));
 }
 
 /* --- repeat -------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
  *   soma.architecture  the layers, as JSON with the names and keys of recipes
  *   soma.input         shape of one sample, JSON: [28, 28, 1]
  *   soma.input_dtype   "f32" or "u8"
+ *   soma.inputs        of a model with several inputs: JSON list of {name, shape, dtype}
  *   soma.task          "classify", "binary", "regress"
  *   soma.classes       JSON list of names (classify)
  *   soma.frozen        JSON list of the parameters that are not trained
@@ -50,6 +51,24 @@ static soma__value *shape_value(soma__tree *tree, const soma_shape *shape)
     return list;
 }
 
+static soma__value *inputs_value(soma__tree *tree, const soma_model *model)
+{
+    soma__value *list = soma__value_new(tree, SOMA__LIST);
+    for (int i = 0; list && i < model->input_count; i++) {
+        const soma_model_input *input = &model->inputs[i];
+        soma__value *map = soma__value_new(tree, SOMA__MAP);
+        soma__value *name = soma__value_string(tree, input->name);
+        soma__value *shape = shape_value(tree, &input->shape);
+        soma__value *dtype = soma__value_string(tree, soma_dtype_text(input->dtype));
+        if (!map || !name || !shape || !dtype || !soma__value_set(tree, map, "name", name) ||
+            !soma__value_set(tree, map, "shape", shape) ||
+            !soma__value_set(tree, map, "dtype", dtype))
+            return NULL;
+        soma__value_append(list, map);
+    }
+    return list;
+}
+
 static soma__value *classes_value(soma__tree *tree, const soma_model *model)
 {
     soma__value *list = soma__value_new(tree, SOMA__LIST);
@@ -85,6 +104,8 @@ static soma_status describe(const soma_model *model, soma__archive *archive, som
     SOMA__TRY(
         set_json(archive, "soma.architecture", soma__layer_to_value(tree, model->layer), err));
     SOMA__TRY(set_json(archive, "soma.input", shape_value(tree, &model->options.input), err));
+    if (model->input_count > 1)
+        SOMA__TRY(set_json(archive, "soma.inputs", inputs_value(tree, model), err));
     SOMA__TRY(soma__archive_set_meta(archive, "soma.input_dtype",
                                      soma_dtype_text(model->options.input_dtype), err));
     SOMA__TRY(
@@ -144,24 +165,60 @@ static soma_status get_json(reader *r, const char *key, soma__tree *out)
     return soma__json_parse(out, text, strlen(text), name, r->err);
 }
 
+/* False: no list of dimensions. */
+static bool shape_of(const soma__value *list, soma_shape *out)
+{
+    bool ok = list && list->kind == SOMA__LIST && list->count < SOMA_MAX_DIMS;
+    for (const soma__value *item = ok ? list->first : NULL; item && ok; item = item->next) {
+        ok = item->kind == SOMA__INT;
+        out->dim[out->ndim++] = item->integer;
+    }
+    return ok;
+}
+
 static soma_status read_shape(reader *r, soma_shape *out)
 {
     soma__tree tree = {0};
     soma_status status = get_json(r, "soma.input", &tree);
-    if (status == SOMA_OK) {
-        const soma__value *list = tree.root;
-        bool ok = list->kind == SOMA__LIST && list->count < SOMA_MAX_DIMS;
-        for (const soma__value *item = ok ? list->first : NULL; item && ok; item = item->next) {
-            ok = item->kind == SOMA__INT;
-            out->dim[out->ndim++] = item->integer;
-        }
-        if (!ok)
-            status = soma__fail(r->err, SOMA_FORMAT,
-                                "%s: 'soma.input' must be a list of at most %d whole numbers",
-                                r->source, SOMA_MAX_DIMS - 1);
-    }
+    if (status == SOMA_OK && !shape_of(tree.root, out))
+        status = soma__fail(r->err, SOMA_FORMAT,
+                            "%s: 'soma.input' must be a list of at most %d whole numbers",
+                            r->source, SOMA_MAX_DIMS - 1);
     soma__tree_clear(&tree);
     return status;
+}
+
+/* False: not what a file says of an input. Names are borrowed from the value. */
+static bool input_of(const soma__value *map, soma_model_input *out)
+{
+    const soma__value *name = soma__value_find(map, "name");
+    const soma__value *dtype = soma__value_find(map, "dtype");
+    if (!name || name->kind != SOMA__STRING || !dtype || dtype->kind != SOMA__STRING ||
+        !shape_of(soma__value_find(map, "shape"), &out->shape))
+        return false;
+    out->name = name->text;
+    out->dtype = strcmp(dtype->text, "u8") == 0 ? SOMA_U8 : SOMA_F32;
+    return out->dtype == SOMA_U8 || strcmp(dtype->text, "f32") == 0;
+}
+
+/* Several inputs, into `inputs` (SOMA_MODEL_INPUTS entries); `tree` keeps their names. */
+static soma_status read_inputs(reader *r, soma__tree *tree, soma_model_input *inputs,
+                               soma_model_options *options)
+{
+    if (!soma__archive_meta(r->archive, "soma.inputs"))
+        return SOMA_OK;
+    SOMA__TRY(get_json(r, "soma.inputs", tree));
+    const soma__value *list = tree->root;
+    bool ok = list->kind == SOMA__LIST && list->count > 1 && list->count <= SOMA_MODEL_INPUTS;
+    for (const soma__value *item = ok ? list->first : NULL; item && ok; item = item->next)
+        ok = item->kind == SOMA__MAP && input_of(item, &inputs[options->input_count++]);
+    options->inputs = inputs;
+    return ok ? SOMA_OK
+              : soma__fail(
+                    r->err, SOMA_FORMAT,
+                    "%s: 'soma.inputs' must be a list of 2 to %d inputs with name, shape and "
+                    "dtype",
+                    r->source, SOMA_MODEL_INPUTS);
 }
 
 static soma_status read_choices(reader *r, soma_model_options *options)
@@ -316,6 +373,8 @@ soma_status soma__model_from_archive(soma_model **out, soma_context *context,
 {
     reader r = {archive, source, err};
     soma_model_options options = {0};
+    soma_model_input inputs[SOMA_MODEL_INPUTS] = {0};
+    soma__tree names = {0};
     soma_layer *layer;
     soma_model *model;
 
@@ -336,8 +395,14 @@ soma_status soma__model_from_archive(soma_model **out, soma_context *context,
     SOMA__TRY(read_shape(&r, &options.input));
     SOMA__TRY(read_choices(&r, &options));
     SOMA__TRY(read_layers(&r, &layer));
-    SOMA__TRY(soma__model_create(&model, context, layer, &options, archive, source, NULL, err));
-    soma_status status = apply_scaling(&r, model);
+    soma_status status = read_inputs(&r, &names, inputs, &options);
+    if (status == SOMA_OK)
+        status = soma__model_create(&model, context, layer, &options, archive, source, NULL, err);
+    else
+        soma_layer_destroy(layer);
+    soma__tree_clear(&names);
+    SOMA__TRY(status);
+    status = apply_scaling(&r, model);
     if (status == SOMA_OK)
         status = refuse_others(&r, model);
     if (status == SOMA_OK)

@@ -115,6 +115,8 @@ void soma_layer_destroy(soma_layer *layer)
         return;
     for (int i = 0; (text = string_field(layer, &i)) != NULL;)
         soma__free((void *)(uintptr_t)*text);
+    if (layer->type && layer->type->release)
+        layer->type->release(layer);
     for (int i = 0; i < layer->child_count; i++)
         soma_layer_destroy(layer->children[i]);
     soma__free(layer->children);
@@ -332,7 +334,7 @@ void soma__layer_child_name(const soma_layer *parent, int index, const soma_laye
  */
 
 /* Names become parts of parameter names and of file metadata, so they are plain words. */
-static bool name_ok(const char *name, char *message, size_t size)
+bool soma__layer_name_ok(const char *name, char *message, size_t size)
 {
     size_t length = strlen(name);
     if (length == 0 || length >= SOMA__LAYER_NAME_SIZE) {
@@ -405,7 +407,7 @@ static bool field_ok(const soma__field *field, const char *at, char *message, si
         return false;
     case SOMA__FIELD_STRING:
         memcpy(&text, at, sizeof text);
-        return !text || strcmp(field->key, "name") != 0 || name_ok(text, message, size);
+        return !text || strcmp(field->key, "name") != 0 || soma__layer_name_ok(text, message, size);
     case SOMA__FIELD_CHOICE:
         for (int k = 0; k < field->part_count; k++)
             if (!field_ok(&field->parts[k], at + field->parts[k].offset, message, size))
@@ -461,12 +463,19 @@ static void end_row(soma__layer_build *b, soma_var y)
 }
 
 /* Runs the type's build function, or builds what the layer stands for in its place. */
-static soma_var run_build(soma__layer_build *b, const soma_layer *layer, soma_var x)
+static soma_var run_build(soma__layer_build *b, const soma_layer *layer, const soma_var *x,
+                          int count)
 {
     char message[SOMA_ERROR_MESSAGE_SIZE];
+    if (count > 1)
+        return layer->type->merge
+                   ? layer->type->merge(b, layer, x, count)
+                   : soma__layer_fail(b, layer, SOMA_INVALID,
+                                      "takes one input, got %d; merge them with concat or add",
+                                      count);
     if (!layer->type->expand)
-        return layer->type->build(b, layer, x);
-    soma_shape shape = soma_var_shape(x);
+        return layer->type->build(b, layer, x[0]);
+    soma_shape shape = soma_var_shape(x[0]);
     soma_layer *inner = layer->type->expand(b, layer, &shape);
     soma_var y = {b->graph, -1};
     if (!inner)
@@ -476,59 +485,132 @@ static soma_var run_build(soma__layer_build *b, const soma_layer *layer, soma_va
     else if (b->creating && !soma__layer_options_ok(inner, message, sizeof message))
         y = soma__layer_fail(b, layer, SOMA_INVALID, "%s", message);
     else
-        y = run_build(b, inner, x);
+        y = run_build(b, inner, x, 1);
     soma_layer_destroy(inner);
     return y;
+}
+
+/* Adds "name" to the path; false, with the fault recorded, if it grows too long. */
+static bool enter(soma__layer_build *b, const soma_layer *layer, const char *name)
+{
+    size_t length = strlen(b->path), extra = strlen(name);
+    if (length + extra + 2 > sizeof b->path) {
+        soma__layer_fail(b, layer, SOMA_INVALID,
+                         "the path of '%s' is longer than %zu characters; use shorter names", name,
+                         sizeof b->path - 1);
+        return false;
+    }
+    snprintf(b->path + length, sizeof b->path - length, "%s%s", length ? "." : "", name);
+    return true;
+}
+
+/* Builds the layer that the path names; `as` is the row's and the scope's name. */
+static soma_var build_here(soma__layer_build *b, const soma_layer *layer, const char *as,
+                           const soma_var *x, int count)
+{
+    char message[SOMA_ERROR_MESSAGE_SIZE];
+    if (layer->fault)
+        return soma__layer_fail(b, layer, layer->status, "%s", layer->fault);
+    if (b->creating && !soma__layer_options_ok(layer, message, sizeof message))
+        return soma__layer_fail(b, layer, SOMA_INVALID, "%s", message);
+    soma_scope_begin(b->graph, as);
+    b->level++;
+    soma_var y = run_build(b, layer, x, count);
+    b->level--;
+    soma_scope_end(b->graph);
+    return y;
+}
+
+/* The innermost layer comes back first. */
+static soma_var blamed(soma__layer_build *b, const soma_layer *layer, soma_var y)
+{
+    if (b->blame && !*b->blame && !soma_var_ok(y))
+        *b->blame = layer->line;
+    return y;
+}
+
+static bool all_ok(const soma_var *x, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (!soma_var_ok(x[i]))
+            return false;
+    return true;
+}
+
+soma_var soma__layer_apply_many(soma__layer_build *b, const soma_layer *layer, const char *name,
+                                const soma_var *x, int count)
+{
+    size_t length = strlen(b->path);
+    int row = b->row;
+    soma_activation next = b->next;
+    soma_var y = {b->graph, -1};
+
+    if (!all_ok(x, count) || !enter(b, layer, name))
+        return y;
+    /* Below a second use of a layer there are no rows: its parameters stand in those of the first.
+     */
+    bool rows = b->creating && !b->use;
+    if (rows && !layer->fault && !begin_row(b, layer))
+        y = soma__layer_fail(b, layer, SOMA_MEMORY, "out of memory for the summary");
+    else
+        y = build_here(b, layer, name, x, count);
+    if (rows && soma_var_ok(y))
+        end_row(b, y);
+    b->path[length] = '\0';
+    b->row = row;
+    b->next = next;
+    return blamed(b, layer, y);
 }
 
 soma_var soma__layer_apply(soma__layer_build *b, const soma_layer *layer, const char *name,
                            soma_var x)
 {
-    char message[SOMA_ERROR_MESSAGE_SIZE];
-    size_t length = strlen(b->path), extra = strlen(name);
-    int row = b->row;
-    soma_activation next = b->next;
-    soma_var y;
+    return soma__layer_apply_many(b, layer, name, &x, 1);
+}
 
-    if (!soma_var_ok(x))
-        return x;
-    if (length + extra + 2 > sizeof b->path)
-        return soma__layer_fail(b, layer, SOMA_INVALID,
-                                "the path of '%s' is longer than %zu characters; use shorter names",
-                                name, sizeof b->path - 1);
-    snprintf(b->path + length, sizeof b->path - length, "%s%s", length ? "." : "", name);
-    if (layer->fault)
-        y = soma__layer_fail(b, layer, layer->status, "%s", layer->fault);
-    else if (b->creating && !soma__layer_options_ok(layer, message, sizeof message))
-        y = soma__layer_fail(b, layer, SOMA_INVALID, "%s", message);
-    else if (b->creating && !begin_row(b, layer))
+soma_var soma__layer_apply_again(soma__layer_build *b, const soma_layer *layer, const char *name,
+                                 const char *origin, const soma_var *x, int count)
+{
+    size_t length = strlen(b->path);
+    int row = b->row;
+    uint32_t use = b->use;
+    soma_activation next = b->next;
+    soma_var y = {b->graph, -1};
+
+    if (!all_ok(x, count) || !enter(b, layer, name))
+        return y;
+    bool rows = b->creating && !b->use;
+    if (rows && !begin_row(b, layer)) {
         y = soma__layer_fail(b, layer, SOMA_MEMORY, "out of memory for the summary");
-    else {
-        soma_scope_begin(b->graph, name);
-        b->level++;
-        y = run_build(b, layer, x);
-        b->level--;
-        soma_scope_end(b->graph);
-        if (b->creating && soma_var_ok(y))
-            end_row(b, y);
+    } else {
+        b->path[length] = '\0';
+        b->use = ++b->uses;
+        if (enter(b, layer, origin))
+            y = build_here(b, layer, name, x, count);
+        b->use = use;
     }
-    /* The innermost layer comes back first. */
-    if (b->blame && !*b->blame && !soma_var_ok(y))
-        *b->blame = layer->line;
+    if (rows && soma_var_ok(y))
+        end_row(b, y);
     b->path[length] = '\0';
     b->row = row;
     b->next = next;
-    return y;
+    return blamed(b, layer, y);
 }
 
 soma_var soma__layer_apply_child(soma__layer_build *b, const soma_layer *parent, int index,
                                  soma_var x)
 {
+    return soma__layer_apply_child_many(b, parent, index, &x, 1);
+}
+
+soma_var soma__layer_apply_child_many(soma__layer_build *b, const soma_layer *parent, int index,
+                                      const soma_var *x, int count)
+{
     const soma_layer *child = parent->children[index];
     char name[SOMA__LAYER_NAME_SIZE], other[SOMA__LAYER_NAME_SIZE];
 
-    if (!soma_var_ok(x))
-        return x;
+    if (!all_ok(x, count))
+        return (soma_var){b->graph, -1};
     soma__layer_child_name(parent, index, child, name);
     for (int i = 0; b->creating && i < index; i++) {
         if (!parent->children[i])
@@ -539,12 +621,21 @@ soma_var soma__layer_apply_child(soma__layer_build *b, const soma_layer *parent,
                                     "layers %d and %d are both named '%s'; names must differ",
                                     i + 1, index + 1, name);
     }
-    return soma__layer_apply(b, child, name, x);
+    return soma__layer_apply_many(b, child, name, x, count);
 }
 
 uint32_t soma__layer_stream(const soma__layer_build *b)
 {
-    return soma__rng_stream(b->path);
+    /* The factor spreads small numbers over all bits (Knuth). */
+    return soma__rng_stream(b->path) ^ (b->use * 2654435769U);
+}
+
+soma_var soma__layer_current(const soma__layer_build *b, soma_var variable)
+{
+    for (int i = 0; b->updates && i < *b->update_count; i++)
+        if (b->updates[i].variable.id == variable.id)
+            return b->updates[i].value;
+    return variable;
 }
 
 void soma__layer_update(soma__layer_build *b, const soma_layer *layer, soma_var variable,
@@ -552,6 +643,11 @@ void soma__layer_update(soma__layer_build *b, const soma_layer *layer, soma_var 
 {
     if (!b->updates || !soma_var_ok(value) || !soma_var_ok(variable))
         return;
+    for (int i = 0; i < *b->update_count; i++)
+        if (b->updates[i].variable.id == variable.id) {
+            b->updates[i].value = value;
+            return;
+        }
     if (*b->update_count >= b->update_capacity) {
         soma__layer_fail(b, layer, SOMA_INVALID,
                          "the model needs room for more than %d updates; "
@@ -601,16 +697,19 @@ static soma_var measure_param(soma__layer_build *b, const soma_layer *layer, con
                               const soma__param *param)
 {
     soma_layer_row *row = &b->model->rows[b->row];
+    char name[SOMA__LAYER_PATH_SIZE + 48];
     int64_t count;
     if (!soma__shape_count(&param->shape, &count) || count > INT64_MAX - row->parameters)
         return soma__layer_fail(b, layer, SOMA_SHAPE, "%s: larger than any memory", param->name);
-    if (!param->buffer) {
+    if (!param->buffer && !b->use) {
         row->parameters += count;
         row->trainable += param->frozen ? 0 : count;
     }
     if (param->trainable)
         *param->trainable = !param->frozen && !param->buffer;
-    return soma_input(b->graph, full, SOMA_F32, param->shape);
+    /* Each use of a shared layer has a placeholder of its own, as only shapes matter. */
+    snprintf(name, sizeof name, "%s#%u", full, (unsigned)b->use);
+    return soma_input(b->graph, name, SOMA_F32, param->shape);
 }
 
 soma_var soma__layer_param(soma__layer_build *b, const soma_layer *layer, const soma__param *param)
@@ -621,7 +720,7 @@ soma_var soma__layer_param(soma__layer_build *b, const soma_layer *layer, const 
     snprintf(full, sizeof full, "%s.%s", b->path, param->name);
     if (b->measuring)
         return measure_param(b, layer, full, param);
-    if (b->creating) {
+    if (b->creating && !b->use) {
         soma_error err = {0};
         soma_tensor *tensor = NULL;
         soma_status status = make_tensor(&tensor, b, full, param, &err);

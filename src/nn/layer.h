@@ -40,6 +40,7 @@ typedef enum soma__layer_children {
     SOMA__CHILDREN_NONE,
     SOMA__CHILDREN_SLOTS, /* child i belongs to the i-th SOMA__FIELD_VALUE field */
     SOMA__CHILDREN_LIST,  /* the one SOMA__FIELD_VALUE field is a list of layers */
+    SOMA__CHILDREN_OWN,   /* the type's read and write see to them; entries may be NULL */
 } soma__layer_children;
 
 struct soma__layer_type {
@@ -57,6 +58,8 @@ struct soma__layer_type {
     const char *child_prefix; /* automatic names of a list's children; NULL: by their types */
     bool transparent; /* an initialiser looks through it for the activation that comes next */
     soma_var (*build)(soma__layer_build *b, const soma_layer *layer, soma_var x);
+    /* The same on several inputs, for layers that take them; else NULL. */
+    soma_var (*merge)(soma__layer_build *b, const soma_layer *layer, const soma_var *x, int count);
     /* In the place of `build`, for layers that stand for others: the layers (the caller's) for an
      * input of shape x, whose rows and parameters appear below this one's; NULL after
      * soma__layer_fail. */
@@ -65,7 +68,10 @@ struct soma__layer_type {
      * options (which must not point into the tree afterwards), and back. NULL: there are none. */
     soma_status (*read)(soma_layer *layer, const soma__tree *tree, const soma__value *value,
                         const char *where, soma_error *err);
-    soma__value *(*write)(const soma_layer *layer, soma__tree *tree); /* NULL: no memory */
+    soma__value *(*write)(const soma_layer *layer, const soma__field *field,
+                          soma__tree *tree); /* NULL: no memory */
+    /* Frees what the options hold besides strings; NULL: nothing. */
+    void (*release)(soma_layer *layer);
 };
 
 /* The registry. `find` also knows the aliases: then *choice is the value of the alias field, else
@@ -80,6 +86,15 @@ const soma__field *soma__layer_field(const soma__layer_type *type, const char *k
 #define LAYER(name_) extern const soma__layer_type soma__layer_##name_;
 #include "nn/layers.def"
 #undef LAYER
+
+/* Of layers of type graph. A name is *length characters from *name on; false: out of range. */
+int soma__graph_input_count(const soma_layer *layer);
+int soma__graph_output_count(const soma_layer *layer);
+bool soma__graph_name(const soma_layer *layer, bool output, int index, const char **name,
+                      int *length);
+/* y receives all outputs: for the outermost graph of a model. */
+void soma__graph_build(soma__layer_build *b, const soma_layer *layer, const soma_var *x, int count,
+                       soma_var *y);
 
 /* --- layers ------------------------------------------------------------------------------------
  */
@@ -96,6 +111,8 @@ const char *soma__layer_given_name(const soma_layer *layer);
 /* Name of child `index` in `parent` (NULL: `layer` alone at the top), given or automatic. */
 void soma__layer_child_name(const soma_layer *parent, int index, const soma_layer *child,
                             char name[SOMA__LAYER_NAME_SIZE]);
+/* False, with a message, if it cannot be part of a parameter's name. */
+bool soma__layer_name_ok(const char *name, char *message, size_t size);
 /* False, with a message, if the options break the field table's rules. */
 bool soma__layer_options_ok(const soma_layer *layer, char *message, size_t size);
 
@@ -166,6 +183,7 @@ struct soma__layer_build {
     size_t counted;               /* nodes below this one are in some row's flops */
     int cursor;                   /* parameters are asked for in the same order each time */
     int level;
+    uint32_t use, uses;               /* number of the shared use at work, 0: none; given so far */
     char path[SOMA__LAYER_PATH_SIZE]; /* "features.conv1" */
     soma_var share; /* weight of this batch in running statistics; graph NULL: the layer's own */
 };
@@ -173,9 +191,17 @@ struct soma__layer_build {
 /* Builds `layer` named `name` inside the layer at work: scope, path, summary row. */
 soma_var soma__layer_apply(soma__layer_build *b, const soma_layer *layer, const char *name,
                            soma_var x);
+soma_var soma__layer_apply_many(soma__layer_build *b, const soma_layer *layer, const char *name,
+                                const soma_var *x, int count);
 /* The same for child `index` of `parent`. */
 soma_var soma__layer_apply_child(soma__layer_build *b, const soma_layer *parent, int index,
                                  soma_var x);
+soma_var soma__layer_apply_child_many(soma__layer_build *b, const soma_layer *parent, int index,
+                                      const soma_var *x, int count);
+/* Uses `layer`, which was applied as `origin` within the same block, once more: with the same
+ * parameters, and a row `name` of its own. */
+soma_var soma__layer_apply_again(soma__layer_build *b, const soma_layer *layer, const char *name,
+                                 const char *origin, const soma_var *x, int count);
 /* Records "conv2d 'features.conv1': …" in the graph; returns a failed var. */
 soma_var soma__layer_fail(soma__layer_build *b, const soma_layer *layer, soma_status code,
                           const char *format, ...) SOMA_PRINTF(4, 5);
@@ -192,10 +218,13 @@ typedef struct soma__param {
 } soma__param;
 /* The variable of a parameter of the layer at work, f32. */
 soma_var soma__layer_param(soma__layer_build *b, const soma_layer *layer, const soma__param *param);
-/* After a training step buffer `variable` becomes `value`. */
+/* After a training step buffer `variable` becomes `value`; of several calls the last counts. */
 void soma__layer_update(soma__layer_build *b, const soma_layer *layer, soma_var variable,
                         soma_var value);
-/* A number for this layer's random draws, from its path. */
+/* What buffer `variable` will be after this step, as far as that is known: a layer that is used
+ * several times in a graph goes on from there. */
+soma_var soma__layer_current(const soma__layer_build *b, soma_var variable);
+/* A number for this layer's random draws, from its path (and use, where it is shared). */
 uint32_t soma__layer_stream(const soma__layer_build *b);
 
 /* Fills an f32 tensor; the draws depend on (seed, name) only. Errors: SOMA_INVALID, SOMA_SHAPE

@@ -185,10 +185,10 @@ soma_var soma_model_variable(soma_model *model, soma_graph *graph, int index)
     return soma_variable(graph, parameter->name, parameter->tensor);
 }
 
-/* x [B, input…] as the layers want it: checked, f32, scaled. */
-static soma_var prepare_input(soma_model *model, soma_graph *graph, soma_var x)
+/* Input `index`, x [B, input…], as the layers want it: checked, f32, scaled. */
+static soma_var prepare_input(soma_model *model, soma_graph *graph, int index, soma_var x)
 {
-    soma_shape shape = soma_var_shape(x), want = model->options.input;
+    soma_shape shape = soma_var_shape(x), want = model->inputs[index].shape;
     char left[SOMA_SHAPE_TEXT_SIZE], right[SOMA_SHAPE_TEXT_SIZE];
     bool fits = shape.ndim == want.ndim + 1;
 
@@ -202,7 +202,7 @@ static soma_var prepare_input(soma_model *model, soma_graph *graph, soma_var x)
     }
     if (soma_var_dtype(x) != SOMA_F32)
         x = soma_cast(x, SOMA_F32);
-    if (model->shift >= 0) {
+    if (index == 0 && model->shift >= 0) {
         soma_scope_begin(graph, "input");
         x = soma_mul(soma_sub(x, soma_model_variable(model, graph, model->shift)),
                      soma_model_variable(model, graph, model->scale));
@@ -211,16 +211,64 @@ static soma_var prepare_input(soma_model *model, soma_graph *graph, soma_var x)
     return x;
 }
 
-/* The outermost sequential block is no level of its own: its layers are called conv1, not
+const soma_layer *soma__model_root(const soma_layer *layer)
+{
+    if (layer->type == &soma__layer_sequential && !layer->fault && layer->child_count == 1 &&
+        layer->children[0]->type == &soma__layer_graph)
+        return layer->children[0];
+    return layer;
+}
+
+/* The outermost sequential block or graph is no level of its own: its layers are called conv1, not
  * sequential1.conv1. */
-static soma_var build_layers(soma__layer_build *b, const soma_layer *layer, soma_var x)
+static void build_layers(soma__layer_build *b, const soma_layer *layer, const soma_var *x,
+                         soma_var *y)
 {
     char name[SOMA__LAYER_NAME_SIZE];
-    if (soma_var_ok(x) && !layer->fault && layer->type == &soma__layer_sequential &&
-        !soma__layer_given_name(layer))
-        return layer->type->build(b, layer, x);
+    bool ok = soma_graph_status(b->graph, NULL) == SOMA_OK;
+    int count = b->model->input_count;
+
+    layer = soma__model_root(layer);
+    if (ok && !layer->fault && layer->type == &soma__layer_graph) {
+        soma__graph_build(b, layer, x, count, y);
+        return;
+    }
+    if (ok && !layer->fault && layer->type == &soma__layer_sequential &&
+        !soma__layer_given_name(layer)) {
+        y[0] = layer->type->merge(b, layer, x, count);
+        return;
+    }
     soma__layer_child_name(NULL, 0, layer, name);
-    return soma__layer_apply(b, layer, name, x);
+    y[0] = soma__layer_apply_many(b, layer, name, x, count);
+}
+
+/* The checks are the caller's; y has room for all outputs. */
+static void apply(soma_model *model, soma_graph *graph, const soma_var *x, soma_mode mode,
+                  soma_var key, soma_var share, soma_update *updates, int update_capacity,
+                  int *update_count, soma_var *y)
+{
+    int unused = 0;
+    soma_var in[SOMA_MODEL_INPUTS];
+    soma__layer_build b = {.model = model,
+                           .graph = graph,
+                           .mode = mode,
+                           .key = key,
+                           .share = share,
+                           .updates = updates,
+                           .update_capacity = update_capacity,
+                           .update_count = update_count ? update_count : &unused,
+                           .row = -1};
+
+    for (int i = 0; i < model->output_count; i++)
+        y[i] = (soma_var){graph, -1};
+    for (int i = 0; i < model->input_count; i++) {
+        if (!soma_var_ok(x[i])) {
+            soma_graph_fail(graph, SOMA_INVALID, "the model's input is not a value of this graph");
+            return;
+        }
+        in[i] = prepare_input(model, graph, i, x[i]);
+    }
+    build_layers(&b, model->layer, in, y);
 }
 
 soma_var soma_model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
@@ -235,31 +283,37 @@ soma_var soma__model_apply(soma_model *model, soma_graph *graph, soma_var x, som
                            soma_var key, soma_var share, soma_update *updates, int update_capacity,
                            int *update_count)
 {
-    int unused = 0;
-    soma__layer_build b = {.model = model,
-                           .graph = graph,
-                           .mode = mode,
-                           .key = key,
-                           .share = share,
-                           .updates = updates,
-                           .update_capacity = update_capacity,
-                           .update_count = update_count ? update_count : &unused,
-                           .row = -1};
-
-    if (!soma_var_ok(x)) {
-        soma_graph_fail(graph, SOMA_INVALID, "the model's input is not a value of this graph");
-        return (soma_var){graph, -1};
+    soma_var failed = {graph, -1}, one;
+    if (model->input_count != 1) {
+        soma_graph_fail(graph, SOMA_INVALID,
+                        "the model takes %d inputs; soma_model_apply_all feeds them",
+                        model->input_count);
+        return failed;
     }
-    return build_layers(&b, model->layer, prepare_input(model, graph, x));
+    soma_var *y = &one;
+    if (model->output_count > 1)
+        y = soma__arena_array(&graph->arena, (size_t)model->output_count, sizeof *y);
+    if (!y) {
+        soma_graph_fail(graph, SOMA_MEMORY, "out of memory for the model's outputs");
+        return failed;
+    }
+    apply(model, graph, &x, mode, key, share, updates, update_capacity, update_count, y);
+    return y[0];
+}
+
+void soma_model_apply_all(soma_model *model, soma_graph *graph, const soma_var *x, soma_mode mode,
+                          soma_var key, soma_update *updates, int update_capacity,
+                          int *update_count, soma_var *y)
+{
+    apply(model, graph, x, mode, key, (soma_var){0}, updates, update_capacity, update_count, y);
 }
 
 /* --- creation ----------------------------------------------------------------------------------
  */
 
-static soma_status check_options(const soma_model_options *options, soma_error *err)
+static soma_status check_input(const soma_shape *input, soma_dtype dtype, soma_error *err)
 {
     char text[SOMA_SHAPE_TEXT_SIZE];
-    const soma_shape *input = &options->input;
 
     if (input->ndim < 0 || input->ndim >= SOMA_MAX_DIMS)
         return soma__fail(err, SOMA_INVALID, "a sample has 0 to %d dimensions, not %d",
@@ -268,9 +322,79 @@ static soma_status check_options(const soma_model_options *options, soma_error *
         if (input->dim[i] < 1)
             return soma__fail(err, SOMA_SHAPE, "the input shape %s must hold sizes of at least 1",
                               soma_shape_text(input, text, sizeof text));
-    if (options->input_dtype && options->input_dtype != SOMA_F32 && options->input_dtype != SOMA_U8)
+    if (dtype && dtype != SOMA_F32 && dtype != SOMA_U8)
         return soma__fail(err, SOMA_DTYPE, "a model's input is f32 or u8, not %s",
-                          soma_dtype_text(options->input_dtype));
+                          soma_dtype_text(dtype));
+    return SOMA_OK;
+}
+
+/* A copy of a name in the model's arena. */
+static soma_status keep_name(soma_model *model, const char **out, const char *name, int length,
+                             soma_error *err)
+{
+    char *copy = soma__arena_alloc(&model->arena, (size_t)length + 1);
+    if (!copy)
+        return soma__fail(err, SOMA_MEMORY, "out of memory for a model");
+    memcpy(copy, name, (size_t)length);
+    copy[length] = '\0';
+    *out = copy;
+    return SOMA_OK;
+}
+
+/* Name of input (or output) `index`: the graph's; of other layers the standard one. */
+static soma_status name_value(soma_model *model, const soma_layer *root, bool output, int index,
+                              soma_error *err)
+{
+    const char *name = output ? "output" : "input";
+    soma_model_input *value = output ? &model->outputs[index] : &model->inputs[index];
+    const char *given = value->name;
+    int length = (int)strlen(name);
+
+    if (root->type == &soma__layer_graph && !root->fault)
+        soma__graph_name(root, output, index, &name, &length);
+    else if (given)
+        name = given, length = (int)strlen(given);
+    if (given && (strlen(given) != (size_t)length || memcmp(given, name, (size_t)length) != 0))
+        return soma__fail(err, SOMA_INVALID,
+                          "input %d is called '%s' in the options, but '%.*s' in the graph",
+                          index + 1, given, length, name);
+    return keep_name(model, &value->name, name, length, err);
+}
+
+/* Checks the options and takes the inputs over. */
+static soma_status take_inputs(soma_model *model, const soma_layer *layer, soma_error *err)
+{
+    soma_model_options *options = &model->options;
+    soma_model_input one = {.shape = options->input, .dtype = options->input_dtype};
+    const soma_model_input *given = options->input_count ? options->inputs : &one;
+    int count = options->input_count ? options->input_count : 1;
+    const soma_layer *root = soma__model_root(layer);
+
+    if (count < 0 || count > SOMA_MODEL_INPUTS || !given)
+        return soma__fail(err, SOMA_INVALID, "a model has 1 to %d inputs, not %d",
+                          SOMA_MODEL_INPUTS, count);
+    int outputs =
+        root->type == &soma__layer_graph && !root->fault ? soma__graph_output_count(root) : 1;
+    model->inputs = soma__arena_array(&model->arena, (size_t)count, sizeof *model->inputs);
+    model->outputs = soma__arena_array(&model->arena, (size_t)outputs, sizeof *model->outputs);
+    if (!model->inputs || !model->outputs)
+        return soma__fail(err, SOMA_MEMORY, "out of memory for a model");
+    memcpy(model->inputs, given, (size_t)count * sizeof *given);
+    memset(model->outputs, 0, (size_t)outputs * sizeof *model->outputs);
+    model->input_count = count;
+    model->output_count = outputs;
+    for (int i = 0; i < count; i++) {
+        SOMA__TRY(check_input(&given[i].shape, given[i].dtype, err));
+        if (!model->inputs[i].dtype)
+            model->inputs[i].dtype = SOMA_F32;
+        SOMA__TRY(name_value(model, root, false, i, err));
+    }
+    for (int i = 0; i < outputs; i++)
+        SOMA__TRY(name_value(model, root, true, i, err));
+    options->input = model->inputs[0].shape;
+    options->input_dtype = model->inputs[0].dtype;
+    options->inputs = model->inputs;
+    options->input_count = count;
     if (!soma__task_text(options->task))
         return soma__fail(err, SOMA_INVALID, "there is no task number %d", (int)options->task);
     return SOMA_OK;
@@ -299,30 +423,35 @@ static soma_status number_classes(soma_model *model, int64_t count, soma_error *
 /* Checks the output against the task. */
 static soma_status check_output(soma_model *model, soma_error *err)
 {
+    const soma_shape *shape = &model->outputs[0].shape;
     char text[SOMA_SHAPE_TEXT_SIZE];
 
     if (model->options.task != SOMA_TASK_CLASSIFY)
         return SOMA_OK;
-    if (model->output.ndim != 1)
+    if (shape->ndim != 1)
         return soma__fail(err, SOMA_SHAPE,
                           "a classifier gives one number for each class and sample, this network "
                           "gives %s a sample; is a flatten or global_avg_pool2d missing?",
-                          soma_shape_text(&model->output, text, sizeof text));
-    if (model->output.dim[0] < 2)
+                          soma_shape_text(shape, text, sizeof text));
+    if (shape->dim[0] < 2)
         return soma__fail(err, SOMA_SHAPE,
                           "a classifier needs at least 2 outputs, this network has %lld; for yes "
                           "or no from one output use the binary task",
-                          (long long)model->output.dim[0]);
-    return number_classes(model, model->output.dim[0], err);
+                          (long long)shape->dim[0]);
+    return number_classes(model, shape->dim[0], err);
 }
 
 /* The first build: on a batch of one. `b` says what else is to be done. */
 static soma_status first_build(soma_model *model, const soma_layer *layer, soma__layer_build *b,
                                soma_error *err)
 {
-    soma_shape shape = soma__shape_batched(&model->options.input, 1);
+    soma_var x[SOMA_MODEL_INPUTS];
+    char name[16];
     int unused = 0;
     soma_graph *graph;
+    soma_var *y = soma__arena_array(&model->arena, (size_t)model->output_count, sizeof(soma_var));
+    if (!y)
+        return soma__fail(err, SOMA_MEMORY, "out of memory for a model");
 
     SOMA__TRY(soma_graph_create(&graph, err));
     b->model = model;
@@ -331,14 +460,18 @@ static soma_status first_build(soma_model *model, const soma_layer *layer, soma_
     b->update_count = &unused;
     b->creating = true;
     b->row = -1;
-    soma_var x = soma_input(graph, "x", SOMA_F32, shape);
+    for (int i = 0; i < model->input_count; i++) {
+        snprintf(name, sizeof name, "x%d", i);
+        x[i] = soma_input(graph, name, SOMA_F32, soma__shape_batched(&model->inputs[i].shape, 1));
+    }
     b->counted = graph->count;
-    soma_var y = build_layers(b, layer, x);
+    build_layers(b, layer, x, y);
     soma_status status = soma_graph_status(graph, err);
-    if (status == SOMA_OK) {
-        shape = soma_var_shape(y);
-        for (int i = 1; i < shape.ndim; i++)
-            model->output.dim[model->output.ndim++] = shape.dim[i];
+    for (int i = 0; i < model->output_count && status == SOMA_OK; i++) {
+        soma_shape shape = soma_var_shape(y[i]), *out = &model->outputs[i].shape;
+        for (int k = 1; k < shape.ndim; k++)
+            out->dim[out->ndim++] = shape.dim[k];
+        model->outputs[i].dtype = soma_var_dtype(y[i]);
     }
     soma_graph_destroy(graph);
     return status;
@@ -348,17 +481,21 @@ soma_status soma_layer_measure(const soma_layer *layer, soma_shape input, soma_l
                                soma_error *err)
 {
     /* Only what a build writes to: shapes and rows. */
-    soma_model model = {.options = {.input = input}, .shift = -1, .scale = -1};
+    soma_model model = {.options = {.input = input},
+                        .shift = -1,
+                        .scale = -1,
+                        .target_shift = -1,
+                        .target_scale = -1};
     soma__layer_build b = {.measuring = true};
 
     *out = (soma_layer_cost){0};
     if (!layer)
         return soma__fail(err, SOMA_INVALID, "there is no layer to measure");
-    soma_status status = check_options(&model.options, err);
+    soma_status status = take_inputs(&model, layer, err);
     if (status == SOMA_OK)
         status = first_build(&model, layer, &b, err);
     if (status == SOMA_OK) {
-        out->output = model.output;
+        out->output = model.outputs[0].shape;
         for (size_t i = 0; i < model.row_count; i++) {
             out->parameters += model.rows[i].parameters;
             out->trainable += model.rows[i].trainable;
@@ -400,9 +537,7 @@ soma_status soma__model_create(soma_model **out, soma_context *context, soma_lay
     model->layer = layer;
     model->options = *options;
     model->shift = model->scale = model->target_shift = model->target_scale = -1;
-    if (!model->options.input_dtype)
-        model->options.input_dtype = SOMA_F32;
-    status = check_options(options, err);
+    status = take_inputs(model, layer, err);
     if (status == SOMA_OK)
         status = first_build(
             model, layer,
@@ -484,4 +619,24 @@ const soma_model_options *soma_model_get_options(const soma_model *model)
 soma_context *soma_model_context(const soma_model *model)
 {
     return model->context;
+}
+
+int soma_model_input_count(const soma_model *model)
+{
+    return model->input_count;
+}
+
+int soma_model_output_count(const soma_model *model)
+{
+    return model->output_count;
+}
+
+const soma_model_input *soma_model_get_input(const soma_model *model, int index)
+{
+    return index >= 0 && index < model->input_count ? &model->inputs[index] : NULL;
+}
+
+const soma_model_input *soma_model_get_output(const soma_model *model, int index)
+{
+    return index >= 0 && index < model->output_count ? &model->outputs[index] : NULL;
 }

@@ -17,15 +17,16 @@ typedef struct soma__model_parameter {
 typedef struct soma__predict_session {
     soma_session *session; /* NULL: free slot */
     int64_t batch;
-    soma_dtype dtype;
+    uint32_t bytes; /* bit i: input i is u8, else f32 */
 } soma__predict_session;
 
 struct soma_model {
     soma_context *context;
     soma_layer *layer;
     soma_model_options options;
-    soma_shape output; /* of one sample */
-    soma__arena arena; /* names, rows */
+    soma_model_input *inputs, *outputs; /* in the arena */
+    int input_count, output_count;
+    soma__arena arena; /* names, rows, inputs, outputs */
     soma__model_parameter **parameters;
     size_t parameter_count, parameter_capacity;
     int shift, scale;               /* parameters of the scaling; -1: none */
@@ -46,6 +47,9 @@ struct soma_model {
 soma_status soma__model_create(soma_model **out, soma_context *context, soma_layer *layer,
                                const soma_model_options *options, const soma__archive *archive,
                                const char *source, int *blame, soma_error *err);
+/* The layer that a model is built from: where that is a sequential block of one graph, the graph.
+ */
+const soma_layer *soma__model_root(const soma_layer *layer);
 /* Appends a parameter; the tensor is retained. */
 soma_status soma__model_add(soma_model *model, const char *name, soma_tensor *tensor,
                             bool trainable, bool buffer, int row, soma_error *err);

@@ -49,6 +49,7 @@ static soma_var channel_param(soma__layer_build *b, const soma_layer *layer, con
 static soma_var follow(const soma__layer_build *b, soma_var running, soma_var fresh,
                        double momentum)
 {
+    running = soma__layer_current(b, running);
     if (b->share.graph)
         return soma_add(running, soma_mul(soma_sub(fresh, running), b->share));
     return soma_add(soma_mul_scalar(running, 1 - momentum), soma_mul_scalar(fresh, momentum));

@@ -45,6 +45,8 @@ static soma_status read_list(soma_layer *layer, reader *r, const soma__value *li
 {
     char path[WHERE_SIZE], number[16];
 
+    if (!list || list->kind == SOMA__NULL)
+        return SOMA_OK;
     if (list->kind != SOMA__LIST)
         return soma__value_fail(r->tree, list, r->err, "%s: expected a list of layers, got %s",
                                 where, soma__value_kind_text(list->kind));
@@ -87,7 +89,7 @@ static soma_status read_children(soma_layer *layer, reader *r, const char *where
 {
     soma_status status = SOMA_OK;
 
-    if (layer->type->children == SOMA__CHILDREN_NONE)
+    if (layer->type->children == SOMA__CHILDREN_NONE || layer->type->children == SOMA__CHILDREN_OWN)
         return SOMA_OK;
     r->depth++;
     if (layer->type->children == SOMA__CHILDREN_SLOTS)
@@ -401,7 +403,7 @@ static soma__value *write_field(soma__tree *tree, const soma_layer *layer, const
     if (field->kind != SOMA__FIELD_VALUE)
         return write_plain(tree, field, (const char *)layer->options + field->offset);
     if (layer->type->write)
-        return layer->type->write(layer, tree);
+        return layer->type->write(layer, field, tree);
     if (layer->type->children == SOMA__CHILDREN_LIST)
         return write_list(tree, layer);
     return soma__layer_to_value(tree, layer->children[slot]);

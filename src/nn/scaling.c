@@ -89,7 +89,7 @@ soma_status soma_model_set_target_scaling(soma_model *model, const soma_tensor *
     for (int64_t i = 0; scale && i < soma_tensor_count(scale); i++)
         if (!(soma_tensor_get(scale, i) > 0))
             return soma__fail(err, SOMA_INVALID, "the scale of targets must be above 0");
-    return set_pair(model, &p, &model->output, shift, scale, err);
+    return set_pair(model, &p, &model->outputs[0].shape, shift, scale, err);
 }
 
 soma_var soma__model_scale_target(soma_model *model, soma_var y)

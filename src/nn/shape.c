@@ -1,4 +1,5 @@
 /* shape.c: layers that only change the shape of a sample. */
+#include <math.h>
 #include <stddef.h>
 
 #include "nn/layer.h"
@@ -76,8 +77,10 @@ static soma_status read_reshape(soma_layer *layer, const soma__tree *tree, const
     return SOMA_OK;
 }
 
-static soma__value *write_reshape(const soma_layer *layer, soma__tree *tree)
+static soma__value *write_reshape(const soma_layer *layer, const soma__field *field,
+                                  soma__tree *tree)
 {
+    (void)field;
     const reshape_options *o = (const reshape_options *)layer->options;
     soma__value *list = soma__value_new(tree, SOMA__LIST);
     for (int i = 0; list && i < o->sample.ndim; i++) {
@@ -122,4 +125,63 @@ const soma__layer_type soma__layer_reshape = {
 soma_layer *soma_layer_reshape(soma_shape sample)
 {
     return soma__layer_new(&soma__layer_reshape, &(reshape_options){.sample = sample}, NULL, 0);
+}
+
+/* --- slice --------------------------------------------------------------------------------------
+ */
+
+typedef struct slice_options {
+    int64_t axis, start, end;
+    const char *name;
+} slice_options;
+
+#define WHOLE(member_, doc_)                                                                       \
+    {                                                                                              \
+        .key = #member_, .kind = SOMA__FIELD_INT, .offset = offsetof(slice_options, member_),      \
+        .min = -INFINITY, .max = INFINITY, .doc = doc_                                             \
+    }
+
+static const soma__field slice_fields[] = {
+    WHOLE(axis, "of a sample, 0 the first; negative: from the last [0]"),
+    WHOLE(start, "first cell; negative: from the end [0]"),
+    WHOLE(end, "the cell after the last; negative: from the end; 0: to the end [0]"),
+    SOMA__FIELD_NAME(slice_options),
+};
+
+static soma_var build_slice(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    const slice_options *o = (const slice_options *)layer->options;
+    soma_shape shape = soma_var_shape(x);
+    int64_t dims = shape.ndim - 1, axis = o->axis < 0 ? o->axis + dims : o->axis;
+    char text[SOMA_SHAPE_TEXT_SIZE];
+
+    if (axis < 0 || axis >= dims)
+        return soma__layer_fail(b, layer, SOMA_SHAPE, "a sample of %s has no axis %lld",
+                                soma_shape_text(&shape, text, sizeof text), (long long)o->axis);
+    int64_t size = shape.dim[axis + 1], end = o->end ? o->end : size;
+    int64_t from = o->start < 0 ? o->start + size : o->start, to = end < 0 ? end + size : end;
+    if (from < 0 || to > size || from >= to)
+        return soma__layer_fail(b, layer, SOMA_SHAPE,
+                                "cells %lld to %lld are not within the axis of %lld",
+                                (long long)o->start, (long long)o->end, (long long)size);
+    return soma_slice(x, axis + 1, from, to);
+}
+
+const soma__layer_type soma__layer_slice = {
+    .name = "slice",
+    .prefix = "slice",
+    .doc = "part of each sample along one axis: how one input feeds several branches",
+    .shapes = "[B…,D,…] -> [B…,end-start,…]",
+    .parameters = "",
+    .size = sizeof(slice_options),
+    .fields = slice_fields,
+    .field_count = SOMA__FIELD_COUNT(slice_fields),
+    .transparent = true,
+    .build = build_slice,
+};
+
+soma_layer *soma_layer_slice(int64_t axis, int64_t start, int64_t end)
+{
+    return soma__layer_new(&soma__layer_slice,
+                           &(slice_options){.axis = axis, .start = start, .end = end}, NULL, 0);
 }

@@ -20,6 +20,13 @@ static soma_layer *layers(void)
                             NULL, SOMA_RELU),
         soma_layer_concat_list((soma_layer *const[]){
             soma_layer_max_pool2d(2), soma_layer_named(soma_layer_avg_pool2d(2), "mean"), NULL}),
+        soma_layer_graph(
+            "in",
+            (soma_graph_node[]){
+                {.name = "a", .layer = soma_layer_conv2d(1, 1)},
+                {.name = "b", .from = "in", .share = "a"},
+                {.name = "c", .from = "a,b", .layer = soma_layer_merge(SOMA_MERGE_ADD)}},
+            3, "c"),
         soma_layer_flatten(), soma_layer_reshape(SOMA_SHAPE(-1)), soma_layer_dropout(0.5),
         soma_layer_dense(3, .init = {.kind = SOMA_INIT_ORTHOGONAL, .gain = 2}));
 }
@@ -37,6 +44,7 @@ static soma_status from_recipe(soma_error *err)
 {
     static const char yaml[] =
         "- conv2d: {filters: 2, name: c}\n- residual: {body: [relu]}\n"
+        "- graph: {nodes: [{name: a, layer: relu}, {name: b, from: [a, a], layer: add}]}\n"
         "- concat: [[flatten], flatten]\n- reshape: [-1]\n- dense: {units: 3, init: {normal: 1}}\n";
     soma__tree tree = {0};
     soma_layer *layer;
