@@ -78,6 +78,11 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_fold(soma_dataset **rest, soma
                                                        soma_dataset *dataset, int folds, int fold,
                                                        uint64_t seed, soma_error *err);
 
+/* The same samples with themselves (f32) as targets: for autoencoders. Keeps a reference. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_dataset_reconstruct(soma_dataset **out,
+                                                              soma_dataset *dataset,
+                                                              soma_error *err);
+
 /* The parts of a job. Whoever fills it owns it; soma_data_clear releases. The test part never takes
  * part in training or in choosing a model. */
 typedef struct soma_data {

@@ -8,6 +8,7 @@
 #include "data/folder.h"
 
 static const char *const scale_names[] = {"none", "unit", "standard", "minmax", NULL};
+static const char *const target_names[] = {"label", "input", NULL};
 static const char *const target_scale_names[] = {"none", "standard", "minmax", NULL};
 static const char *const fit_names[] = {"crop", "stretch", NULL};
 static const char *const header_names[] = {"auto", "yes", "no", NULL};
@@ -99,6 +100,11 @@ const soma__field soma__data_fields[] = {
      .offset = DATA(scale),
      .choices = scale_names,
      .doc = "scaling of inputs fitted on the training part; none"},
+    {.key = "target",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = DATA(target),
+     .choices = target_names,
+     .doc = "regression: the label, or the input itself before transforms (autoencoder); label"},
     {.key = "target_scale",
      .kind = SOMA__FIELD_ENUM,
      .offset = DATA(target_scale),

@@ -16,6 +16,7 @@ typedef struct soma__data_options {
     int header, encode, missing;
     int scale;        /* soma_scaling */
     int target_scale; /* 0 none, 1 standard, 2 minmax */
+    int target;       /* 0 the label, 1 the input itself */
     double validation, test;
     const soma__value *transforms;
 } soma__data_options;

@@ -344,6 +344,29 @@ static soma_status transform_part(const soma_recipe *recipe, soma_dataset **part
     return SOMA_OK;
 }
 
+/* An autoencoder's targets are its inputs, as they are before transforms. */
+static soma_status reconstruct_part(soma_dataset **part, soma_error *err)
+{
+    soma_dataset *plain = *part;
+    if (!plain)
+        return SOMA_OK;
+    soma_status status = soma_dataset_reconstruct(part, plain, err);
+    soma_dataset_release(plain);
+    return status;
+}
+
+static soma_status reconstruct_parts(const soma_recipe *recipe, soma_data *out, soma_error *err)
+{
+    if (!recipe->data.target)
+        return SOMA_OK;
+    if (recipe->top.task != SOMA_TASK_REGRESS)
+        return soma__value_fail(&recipe->tree, recipe->top.data, err,
+                                "data.target: input is for `task: regress`");
+    SOMA__TRY(reconstruct_part(&out->train, err));
+    SOMA__TRY(reconstruct_part(&out->validation, err));
+    return reconstruct_part(&out->test, err);
+}
+
 /* Splits the validation part off the training part, turns a table's rows into features, then puts
  * the transforms over all. */
 static soma_status finish_parts(const soma_recipe *recipe, soma_data *out, soma_error *err)
@@ -357,6 +380,7 @@ static soma_status finish_parts(const soma_recipe *recipe, soma_data *out, soma_
             return soma__fail_within(err, status, "%s: data.validation", recipe->tree.source);
     }
     SOMA__TRY(soma__table_encode(out, err));
+    SOMA__TRY(reconstruct_parts(recipe, out, err));
     SOMA__TRY(transform_part(recipe, &out->train, true, err));
     SOMA__TRY(transform_part(recipe, &out->validation, false, err));
     return transform_part(recipe, &out->test, false, err);

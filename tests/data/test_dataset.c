@@ -137,6 +137,23 @@ static void folds_are_even_and_cover_all(void **state)
     soma_dataset_release(all);
 }
 
+static void a_reconstruction_has_itself_as_target(void **state)
+{
+    (void)state;
+    soma_dataset *all = numbers(7, 2), *same;
+    assert_int_equal(soma_dataset_reconstruct(&same, all, NULL), SOMA_OK);
+    soma_dataset_release(all); /* the other keeps it */
+    assert_int_equal(soma_dataset_count(same), 7);
+    assert_true(soma_shape_equal(soma_dataset_y_shape(same), soma_dataset_x_shape(same)));
+    assert_int_equal(soma_dataset_y_dtype(same), SOMA_F32);
+    const int64_t indexes[2] = {5, 0};
+    float x[4], y[4];
+    assert_int_equal(soma_dataset_read(same, indexes, 2, x, y, NULL), SOMA_OK);
+    assert_memory_equal(x, y, sizeof x);
+    assert_near(y[0], 5, 0);
+    soma_dataset_release(same);
+}
+
 static void scaling_fits(void **state)
 {
     (void)state;
@@ -267,6 +284,7 @@ int main(void)
         cmocka_unit_test(bad_values_are_named),
         cmocka_unit_test(a_split_is_exact_stratified_and_repeatable),
         cmocka_unit_test(folds_are_even_and_cover_all),
+        cmocka_unit_test(a_reconstruction_has_itself_as_target),
         cmocka_unit_test(scaling_fits),
         cmocka_unit_test(embedded_sets_open_split),
         cmocka_unit_test(tables_become_classes_or_targets),
