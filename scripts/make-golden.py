@@ -760,6 +760,35 @@ def make_activations():
     case("geglu", lambda x: F.gelu(halves(x)[0]) * halves(x)[1], x=wide(3, 8))
 
 
+def make_summaries():
+    case("prod", lambda x: x.prod(1), x=rand(3, 4, 5, low=-2, high=2))
+    case("prod_zeros", lambda x: x.prod(1),
+         x=torch.tensor([[2.0, 0, 3, 4], [0, 5, 0, 2], [1, 2, 3, 4]]).double())
+    case("argmin", lambda x: x.argmin(1), x=spread(3, 4, 5))
+    case("argmin_all", lambda x: x.argmin(), x=spread(3, 4))
+    case("variance_unbiased", lambda x: x.var((0, 2), correction=1), x=rand(3, 4, 5))
+    case("std", lambda x: x.std((1,), correction=0, keepdim=True), x=rand(3, 4, 5))
+    case("std_unbiased", lambda x: x.std((0, 2)), x=rand(3, 4, 5))
+    case("std_constant", lambda x: x.std(1, correction=0), x=torch.full((2, 3), 2.0).double())
+    for name, p in {"0": 0, "1": 1, "2": 2, "3": 3, "half": 0.5, "infinite": math.inf,
+                    "smallest": -math.inf}.items():
+        case(f"norm_{name}", lambda x: torch.linalg.vector_norm(x, p, (0, 2)), x=spread(3, 4, 5))
+    case("norm_of_zeros", lambda x: torch.linalg.vector_norm(x, 2, 1),
+         x=torch.tensor([[0.0, 0, 0], [3, 0, -4]]).double())
+    case("norm_half_zeros", lambda x: torch.linalg.vector_norm(x, 1.5, 1),
+         x=torch.tensor([[0.0, 0, 0], [3, 0, -4]]).double())
+    case("logsumexp", lambda x: x.logsumexp((0, 2)), x=rand(3, 4, 5, low=-9, high=9))
+    flags = rand(3, 4) > 0.4
+    for name, function in {"any": torch.any, "all": torch.all,
+                           "count_nonzero": torch.count_nonzero}.items():
+        case(name, lambda x: function(x, 1).long(), x=flags.double())
+    for name, function in {"cumsum": torch.cumsum, "cumprod": torch.cumprod}.items():
+        case(name, lambda x: function(x, 1), x=rand(3, 4, 5, low=-2, high=2))
+        case(f"{name}_reverse", lambda x: function(x.flip(0), 0).flip(0), x=rand(5, 3))
+    case("cumprod_zeros", lambda x: torch.cumprod(x, 0),
+         x=torch.tensor([2.0, 0, 3, 0, 5]).double())
+
+
 # --- optimisers -------------------------------------------------------------------------------------
 
 class Lion(torch.optim.Optimizer):
@@ -1012,3 +1041,4 @@ if __name__ == "__main__":
     group(target, "scatter", make_scatter)
     group(target, "sort", make_sort)
     group(target, "einsum", make_einsum)
+    group(target, "summary", make_summaries)

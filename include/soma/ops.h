@@ -162,21 +162,60 @@ typedef struct soma_reduce_options {
     int64_t axes[SOMA_MAX_DIMS]; /* which; see count */
     int count;                   /* how many entries of axes; 0: all axes of x */
     bool keep_dims;              /* reduced axes stay with size 1 */
+    double correction;           /* variance, std: the divisor is the number of cells less this; 1
+                                    makes the variance unbiased */
 } soma_reduce_options;
 SOMA_API soma_var soma_sum_opt(soma_var x, soma_reduce_options options);
 SOMA_API soma_var soma_mean_opt(soma_var x, soma_reduce_options options);
 SOMA_API soma_var soma_max_opt(soma_var x,
                                soma_reduce_options options); /* gradient shared by ties */
 SOMA_API soma_var soma_min_opt(soma_var x, soma_reduce_options options);
-/* Biased variance, mean((x - mean(x))²). */
+/* Product; its gradient is right where cells are 0. Of no cells: 1. */
+SOMA_API soma_var soma_prod_opt(soma_var x, soma_reduce_options options);
+/* Variance, mean((x - mean(x))²), and its root, whose gradient is 0 where it is 0. */
 SOMA_API soma_var soma_var_opt(soma_var x, soma_reduce_options options);
+SOMA_API soma_var soma_std_opt(soma_var x, soma_reduce_options options);
+/* (Σ|x|^p)^(1/p); p = 0 counts what is not 0, INFINITY and -INFINITY give the largest and smallest
+ * size. Gradient 0 where the norm is 0. */
+SOMA_API soma_var soma_norm_opt(soma_var x, double p, soma_reduce_options options);
+/* ln Σ e^x, without overflow. */
+SOMA_API soma_var soma_logsumexp_opt(soma_var x, soma_reduce_options options);
+/* Of any dtype, no gradient: whether any or all cells differ from 0 (bool), and how many (i64). */
+SOMA_API soma_var soma_any_opt(soma_var x, soma_reduce_options options);
+SOMA_API soma_var soma_all_opt(soma_var x, soma_reduce_options options);
+SOMA_API soma_var soma_count_nonzero_opt(soma_var x, soma_reduce_options options);
 #define soma_sum(x_, ...) soma_sum_opt((x_), (soma_reduce_options){__VA_ARGS__})
 #define soma_mean(x_, ...) soma_mean_opt((x_), (soma_reduce_options){__VA_ARGS__})
 #define soma_max(x_, ...) soma_max_opt((x_), (soma_reduce_options){__VA_ARGS__})
 #define soma_min(x_, ...) soma_min_opt((x_), (soma_reduce_options){__VA_ARGS__})
+#define soma_prod(x_, ...) soma_prod_opt((x_), (soma_reduce_options){__VA_ARGS__})
 #define soma_variance(x_, ...) soma_var_opt((x_), (soma_reduce_options){__VA_ARGS__})
+#define soma_std(x_, ...) soma_std_opt((x_), (soma_reduce_options){__VA_ARGS__})
+#define soma_norm(x_, p_, ...) soma_norm_opt((x_), (p_), (soma_reduce_options){__VA_ARGS__})
+#define soma_logsumexp(x_, ...) soma_logsumexp_opt((x_), (soma_reduce_options){__VA_ARGS__})
+#define soma_any(x_, ...) soma_any_opt((x_), (soma_reduce_options){__VA_ARGS__})
+#define soma_all(x_, ...) soma_all_opt((x_), (soma_reduce_options){__VA_ARGS__})
+#define soma_count_nonzero(x_, ...) soma_count_nonzero_opt((x_), (soma_reduce_options){__VA_ARGS__})
 /* Index of the first largest value along `axis`, i64, the axis removed. No gradient. */
 SOMA_API soma_var soma_argmax(soma_var x, int64_t axis);
+SOMA_API soma_var soma_argmin(soma_var x, int64_t axis);
+/* The same over several axes (count 0: all): the index counts row-major through them. */
+SOMA_API soma_var soma_argmax_opt(soma_var x, soma_reduce_options options);
+SOMA_API soma_var soma_argmin_opt(soma_var x, soma_reduce_options options);
+
+/* Running sums and products along `axis`: y_k is that of the cells up to k, less k itself with
+ * `exclusive` (then y_0 is 0 or 1); with `reverse` from the end on. */
+typedef struct soma_scan_options {
+    bool exclusive, reverse;
+} soma_scan_options;
+SOMA_API soma_var soma_cumsum_opt(soma_var x, int64_t axis, soma_scan_options options);
+SOMA_API soma_var soma_cumprod_opt(soma_var x, int64_t axis, soma_scan_options options);
+#define soma_cumsum(x_, axis_, ...) soma_cumsum_opt((x_), (axis_), (soma_scan_options){__VA_ARGS__})
+#define soma_cumprod(x_, axis_, ...)                                                               \
+    soma_cumprod_opt((x_), (axis_), (soma_scan_options){__VA_ARGS__})
+/* y_k = a_k y_(k-1) + b_k along `axis`, from 0 (in reverse y_k = a_k y_(k+1) + b_k): a linear
+ * recurrence. a and b have one shape. */
+SOMA_API soma_var soma_recurrence(soma_var a, soma_var b, int64_t axis, bool reverse);
 
 /* --- shape
  * --------------------------------------------------------------------------------------*/

@@ -164,7 +164,19 @@ typedef struct soma__reduce_attrs {
     int64_t mask;
     int64_t keep_dims;                  /* 0 or 1 */
     int64_t count, axes[SOMA_MAX_DIMS]; /* as the builder passed them; 0 once the rule made mask */
+    double correction;                  /* variance, std: taken off the divisor; else 0 */
 } soma__reduce_attrs;
+
+/* norm: the order p, and the axes. */
+typedef struct soma__lp_attrs {
+    soma__reduce_attrs reduce;
+    double p;
+} soma__lp_attrs;
+
+/* cumsum, cumprod, recurrence (not exclusive). */
+typedef struct soma__scan_attrs {
+    int64_t axis, exclusive, reverse;
+} soma__scan_attrs;
 
 /* reshape, expand: the result's shape. (argmax and concat take soma__axis_attrs.) */
 typedef struct soma__shape_attrs {

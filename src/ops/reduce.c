@@ -1,14 +1,15 @@
-/* reduce.c: ops that turn axes into one number each: sum, mean, max, min, argmax, variance. */
+/* reduce.c: ops that turn axes into one number each: sum, mean, product, extremes, variance. Those
+ * that are put together from them are in summary.c. */
 #include <string.h>
 
-#include "ops/ops.h"
+#include "ops/reduce.h"
 #include "tensor/walk.h"
 
 /* --- arguments ------------------------------------------------------------------------------- */
 
 /* Turns the axes into the mask and gives the result's shape. A second pass over normalised
  * attributes changes nothing. */
-static soma_status resolve_axes(soma__rule *rule)
+soma_status soma__rule_reduce(soma__rule *rule)
 {
     soma__reduce_attrs *attrs = rule->attrs;
     const soma_shape x = rule->in_shape[0];
@@ -28,7 +29,10 @@ static soma_status resolve_axes(soma__rule *rule)
     if (mask >> x.ndim)
         return soma__rule_fail(rule, SOMA_INVALID, "mask %llx names axes that x does not have",
                                (unsigned long long)mask);
-    *attrs = (soma__reduce_attrs){.mask = mask, .keep_dims = attrs->keep_dims != 0};
+    if (attrs->correction != 0 && rule->op != &soma__op_variance && rule->op != &soma__op_std)
+        return soma__rule_fail(rule, SOMA_INVALID, "takes no correction: variance and std do");
+    *attrs = (soma__reduce_attrs){
+        .mask = mask, .keep_dims = attrs->keep_dims != 0, .correction = attrs->correction};
     rule->shape = soma__shape_reduced(x, mask);
     if (!attrs->keep_dims) {
         soma_shape kept = {0};
@@ -40,10 +44,10 @@ static soma_status resolve_axes(soma__rule *rule)
     return SOMA_OK;
 }
 
-static soma_status rule_float(soma__rule *rule)
+soma_status soma__rule_reduce_float(soma__rule *rule)
 {
     SOMA__TRY(soma__rule_float(rule, 0));
-    return resolve_axes(rule);
+    return soma__rule_reduce(rule);
 }
 
 static soma_status rule_number(soma__rule *rule)
@@ -51,7 +55,7 @@ static soma_status rule_number(soma__rule *rule)
     if (rule->in_dtype[0] == SOMA_BOOL)
         return soma__rule_fail(rule, SOMA_DTYPE,
                                "takes numbers, not bool: convert with soma_cast first");
-    return resolve_axes(rule);
+    return soma__rule_reduce(rule);
 }
 
 /* max and min: there is no largest of no numbers. */
@@ -77,8 +81,8 @@ static soma_status rule_argmax(soma__rule *rule)
         return soma__rule_fail(rule, SOMA_DTYPE, "takes numbers, not bool");
     SOMA__TRY(soma__rule_axis(rule, &attrs->axis, x.ndim));
     if (x.dim[attrs->axis] == 0)
-        return soma__rule_fail(rule, SOMA_SHAPE, "axis %lld is empty: it has no largest value",
-                               (long long)attrs->axis);
+        return soma__rule_fail(rule, SOMA_SHAPE, "axis %lld is empty: it has no %simum",
+                               (long long)attrs->axis, rule->op->name + 3);
     soma_shape kept = {0};
     for (int d = 0; d < x.ndim; d++)
         if (d != attrs->axis)
@@ -162,6 +166,29 @@ static void reference_sum(const soma__call *call)
     }
 }
 
+static void reference_prod(const soma__call *call)
+{
+    const soma__reduce_attrs *attrs = call->attrs;
+    const soma__view *x = &call->in[0], *y = &call->out[0];
+    reduction r;
+    reduction_start(&r, &x->shape, attrs->mask);
+    for (int64_t o = 0; o < y->count; o++, soma__walk_next(&r.outer)) {
+        double product = 1;
+        uint64_t whole = 1;
+        for (int64_t i = 0; i < r.cells; i++, soma__walk_next(&r.inner)) {
+            int64_t at = r.outer.at[0] + r.inner.at[0];
+            if (soma_dtype_is_float(x->dtype))
+                product *= soma__load(x->dtype, x->data, at);
+            else
+                whole *= (uint64_t)integer_at(x, at);
+        }
+        if (soma_dtype_is_float(x->dtype))
+            soma__store(y->dtype, y->data, o, product);
+        else
+            store_wrapped(y, o, (int64_t)whole);
+    }
+}
+
 /* The mean of nothing is 0/0, NaN. */
 static void reference_mean(const soma__call *call)
 {
@@ -217,7 +244,7 @@ static void reference_min(const soma__call *call)
     extreme(call, false);
 }
 
-static void reference_argmax(const soma__call *call)
+static void arg_extreme(const soma__call *call, bool largest)
 {
     const soma__axis_attrs *attrs = call->attrs;
     const soma__view *x = &call->in[0], *y = &call->out[0];
@@ -226,12 +253,21 @@ static void reference_argmax(const soma__call *call)
     for (int64_t o = 0; o < y->count; o++, soma__walk_next(&r.outer)) {
         int64_t best = r.outer.at[0], index = 0;
         for (int64_t i = 0; i < r.cells; i++, soma__walk_next(&r.inner))
-            if (beats(x, r.outer.at[0] + r.inner.at[0], best, true)) {
+            if (beats(x, r.outer.at[0] + r.inner.at[0], best, largest)) {
                 best = r.outer.at[0] + r.inner.at[0];
                 index = i;
             }
         ((int64_t *)y->data)[o] = index;
     }
+}
+
+static void reference_argmax(const soma__call *call)
+{
+    arg_extreme(call, true);
+}
+static void reference_argmin(const soma__call *call)
+{
+    arg_extreme(call, false);
 }
 
 static double flops_input(const soma__call *call)
@@ -258,10 +294,7 @@ static void grad_mean(soma__grad *g)
 {
     const soma__reduce_attrs *attrs = g->attrs;
     soma_shape x = soma_var_shape(g->in[0]);
-    double cells = 1;
-    for (int d = 0; d < x.ndim; d++)
-        if (attrs->mask >> d & 1)
-            cells *= (double)x.dim[d];
+    const double cells = soma__reduced_cells(g->in[0], attrs->mask);
     /* With no cells there is nothing to pass a gradient to. */
     soma_var share = soma_mul_scalar(g->dout, cells > 0 ? 1 / cells : 0);
     g->din[0] = soma_expand(with_axes(share, &x, attrs->mask), x);
@@ -283,20 +316,81 @@ static void grad_extreme(soma__grad *g)
     g->din[0] = soma_mul(chosen, with_axes(g->dout, &x, attrs->mask));
 }
 
+/* The axes in `mask` behind the others and made one: [kept…, cells]. `order` receives how x's axes
+ * are lined up before. */
+static soma_var axes_last(soma_var x, int64_t mask, int64_t order[SOMA_MAX_DIMS])
+{
+    const soma_shape shape = soma_var_shape(x);
+    soma_shape merged = {0};
+    int64_t cells = 1;
+    int at = 0;
+    for (int d = 0; d < shape.ndim; d++)
+        if (!(mask >> d & 1)) {
+            order[at++] = d;
+            merged.dim[merged.ndim++] = shape.dim[d];
+        }
+    for (int d = 0; d < shape.ndim; d++)
+        if (mask >> d & 1) {
+            order[at++] = d;
+            cells *= shape.dim[d];
+        }
+    if (merged.ndim < SOMA_MAX_DIMS)
+        merged.dim[merged.ndim++] = cells;
+    return soma_reshape(soma_permute(x, order, shape.ndim), merged);
+}
+
+/* Each cell's slope is the product of all others: of those before it and those behind. There is no
+ * division, so zeros do no harm. */
+static void grad_prod(soma__grad *g)
+{
+    const soma__reduce_attrs *attrs = g->attrs;
+    const soma_shape x = soma_var_shape(g->in[0]);
+    int64_t order[SOMA_MAX_DIMS], back[SOMA_MAX_DIMS] = {0};
+    soma_var dy = with_axes(g->dout, &x, attrs->mask);
+    if (attrs->mask == 0) { /* a product of one cell each */
+        g->din[0] = dy;
+        return;
+    }
+    soma_var row = axes_last(g->in[0], attrs->mask, order);
+    const int64_t last = soma_var_shape(row).ndim - 1;
+    soma_var others = soma_mul(soma_cumprod(row, last, .exclusive = true),
+                               soma_cumprod(row, last, .exclusive = true, .reverse = true));
+    soma_shape lined = {.ndim = x.ndim};
+    for (int i = 0; i < x.ndim; i++) {
+        lined.dim[i] = x.dim[order[i]];
+        back[order[i]] = i;
+    }
+    g->din[0] = soma_mul(soma_permute(soma_reshape(others, lined), back, x.ndim), dy);
+}
+
 /* --- descriptors and builders ---------------------------------------------------------------- */
 
-static const soma__attr reduce_attrs[] = {
+const soma__attr soma__reduce_attr_list[] = {
     {"mask", SOMA__ATTR_INT, offsetof(soma__reduce_attrs, mask), 1, "bit i: axis i is reduced"},
     {"keep_dims", SOMA__ATTR_BOOL, offsetof(soma__reduce_attrs, keep_dims), 1,
      "reduced axes stay with size 1"},
+    {"correction", SOMA__ATTR_FLOAT, offsetof(soma__reduce_attrs, correction), 1,
+     "taken off the divisor of variance and std"},
     {0}};
 
-static soma_var reduce(const soma__op *op, soma_var x, const soma_reduce_options *options)
+soma__reduce_attrs soma__reduce_options(const soma_reduce_options *options)
 {
-    soma__reduce_attrs attrs = {.keep_dims = options->keep_dims, .count = options->count};
+    soma__reduce_attrs attrs = {.keep_dims = options->keep_dims,
+                                .count = options->count,
+                                .correction = options->correction};
     for (int i = 0; i < options->count && i < SOMA_MAX_DIMS; i++)
         attrs.axes[i] = options->axes[i];
-    return soma__graph_add(x.graph, op, &x, 1, &attrs);
+    return attrs;
+}
+
+double soma__reduced_cells(soma_var x, int64_t mask)
+{
+    const soma_shape shape = soma_var_shape(x);
+    double cells = 1;
+    for (int d = 0; d < shape.ndim; d++)
+        if (mask >> d & 1)
+            cells *= (double)shape.dim[d];
+    return cells;
 }
 
 /* mean((x - mean(x))²): two passes over x, which do not cancel as E[x²] - E[x]² does. */
@@ -304,62 +398,92 @@ static soma_var decompose_variance(soma_graph *graph, const soma_var *in, int ni
                                    const void *attrs)
 {
     (void)nin;
-    soma__reduce_attrs keep = *(const soma__reduce_attrs *)attrs;
+    soma__reduce_attrs axes = *(const soma__reduce_attrs *)attrs, keep;
+    const double correction = axes.correction;
+    axes.correction = 0;
+    keep = axes;
     keep.keep_dims = 1;
     soma_var mean = soma__graph_add(graph, &soma__op_mean, in, 1, &keep);
     soma_var square = soma_square(soma_sub(in[0], mean));
-    return soma__graph_add(graph, &soma__op_mean, &square, 1, attrs);
+    soma_var y = soma__graph_add(graph, &soma__op_mean, &square, 1, &axes);
+    if (correction == 0)
+        return y;
+    /* Of too few cells nothing can be said: 0 · Inf, NaN. */
+    double cells = soma__reduced_cells(in[0], axes.mask);
+    return soma_mul_scalar(y, cells > correction ? cells / (cells - correction) : INFINITY);
 }
 
 #define REDUCE(name_, builder_, doc_, ...)                                                         \
-    const soma__op soma__op_##name_ = {.name = #name_,                                             \
-                                       .family = "reduce",                                         \
-                                       .doc = doc_,                                                \
-                                       .inputs = "x",                                              \
-                                       .min_inputs = 1,                                            \
-                                       .max_inputs = 1,                                            \
-                                       .attr_size = sizeof(soma__reduce_attrs),                    \
-                                       .attrs = reduce_attrs,                                      \
-                                       .flops = flops_input,                                       \
-                                       __VA_ARGS__};                                               \
-    soma_var builder_(soma_var x, soma_reduce_options options)                                     \
-    {                                                                                              \
-        return reduce(&soma__op_##name_, x, &options);                                             \
-    }
+    SOMA__REDUCE(reduce, name_, builder_, doc_, .flops = flops_input, __VA_ARGS__)
 
 REDUCE(sum, soma_sum_opt, "sum over axes", .rule = rule_number, .gradient = grad_sum,
        .reference = reference_sum)
-REDUCE(mean, soma_mean_opt, "arithmetic mean over axes", .rule = rule_float, .gradient = grad_mean,
-       .reference = reference_mean)
+REDUCE(mean, soma_mean_opt, "arithmetic mean over axes", .rule = soma__rule_reduce_float,
+       .gradient = grad_mean, .reference = reference_mean)
 REDUCE(max, soma_max_opt, "largest value over axes; NaN if there is one", .rule = rule_extreme,
        .gradient = grad_extreme, .reference = reference_max)
 REDUCE(min, soma_min_opt, "smallest value over axes; NaN if there is one", .rule = rule_extreme,
        .gradient = grad_extreme, .reference = reference_min)
-REDUCE(variance, soma_var_opt, "mean((x - mean(x))^2) over axes", .rule = rule_float,
+REDUCE(prod, soma_prod_opt, "product over axes", .rule = rule_number, .gradient = grad_prod,
+       .reference = reference_prod)
+REDUCE(variance, soma_var_opt, "mean((x - mean(x))^2) over axes", .rule = soma__rule_reduce_float,
        .decompose = decompose_variance)
 
-const soma__op soma__op_argmax = {
-    .name = "argmax",
-    .family = "reduce",
-    .doc = "index of the first largest value along an axis; the first NaN counts as largest",
-    .inputs = "x",
-    .min_inputs = 1,
-    .max_inputs = 1,
-    .attr_size = sizeof(soma__axis_attrs),
-    .attrs =
-        (const soma__attr[]){
-            {"axis", SOMA__ATTR_INT, offsetof(soma__axis_attrs, axis), 1, "removed"}, {0}},
-    .rule = rule_argmax,
-    .gradient = soma__grad_none,
-    .reference = reference_argmax,
-    .flops = flops_input,
-};
+#define ARG(name_, doc_)                                                                           \
+    const soma__op soma__op_##name_ = {                                                            \
+        .name = #name_,                                                                            \
+        .family = "reduce",                                                                        \
+        .doc = doc_,                                                                               \
+        .inputs = "x",                                                                             \
+        .min_inputs = 1,                                                                           \
+        .max_inputs = 1,                                                                           \
+        .attr_size = sizeof(soma__axis_attrs),                                                     \
+        .attrs =                                                                                   \
+            (const soma__attr[]){                                                                  \
+                {"axis", SOMA__ATTR_INT, offsetof(soma__axis_attrs, axis), 1, "removed"}, {0}},    \
+        .rule = rule_argmax,                                                                       \
+        .gradient = soma__grad_none,                                                               \
+        .reference = reference_##name_,                                                            \
+        .flops = flops_input,                                                                      \
+    };                                                                                             \
+    soma_var soma_##name_(soma_var x, int64_t axis)                                                \
+    {                                                                                              \
+        const soma__axis_attrs attrs = {axis};                                                     \
+        return soma__graph_add(x.graph, &soma__op_##name_, &x, 1, &attrs);                         \
+    }                                                                                              \
+    soma_var soma_##name_##_opt(soma_var x, soma_reduce_options options)                           \
+    {                                                                                              \
+        return arg_over(x, &options, &soma__op_##name_, soma_##name_);                             \
+    }
 
-soma_var soma_argmax(soma_var x, int64_t axis)
+/* The index along one axis that all named ones become. */
+static soma_var arg_over(soma_var x, const soma_reduce_options *options, const soma__op *op,
+                         soma_var (*arg)(soma_var x, int64_t axis))
 {
-    const soma__axis_attrs attrs = {axis};
-    return soma__graph_add(x.graph, &soma__op_argmax, &x, 1, &attrs);
+    if (!soma_var_ok(x))
+        return soma__failed(x);
+    int64_t order[SOMA_MAX_DIMS];
+    soma__reduce_attrs attrs = soma__reduce_options(options);
+    soma_error err = {0};
+    soma_shape shape = soma_var_shape(x);
+    soma_dtype dtype = soma_var_dtype(x);
+    soma__rule rule = {.op = op,
+                       .name = "",
+                       .nin = 1,
+                       .in_dtype = &dtype,
+                       .in_shape = &shape,
+                       .attrs = &attrs,
+                       .err = &err};
+    if (soma__rule_reduce(&rule) != SOMA_OK) {
+        soma_graph_fail(x.graph, err.code, "%s", err.message);
+        return soma__failed(x);
+    }
+    soma_var row = attrs.mask ? axes_last(x, attrs.mask, order) : soma_reshape(x, SOMA_SHAPE(1));
+    return soma_reshape(arg(row, -1), rule.shape);
 }
+
+ARG(argmax, "index of the first largest value along an axis; the first NaN counts as largest")
+ARG(argmin, "index of the first smallest value along an axis; the first NaN counts as smallest")
 
 /* Broadcasting adds axes in front and stretches axes of size 1. */
 soma_var soma__sum_to(soma_var x, const soma_shape *shape)

@@ -73,6 +73,19 @@ VF_INLINE float extreme_row(soma__fold fold, const float *x, int64_t n)
     return fold_lanes(fold, a);
 }
 
+/* Four products side by side, multiplied at the end. */
+static float prod_row(const float *x, int64_t n)
+{
+    double p[4] = {1, 1, 1, 1};
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int k = 0; k < 4; k++)
+            p[k] *= (double)x[i + k];
+    for (; i < n; i++)
+        p[0] *= (double)x[i];
+    return (float)((p[0] * p[1]) * (p[2] * p[3]));
+}
+
 static void fold_rows(soma__fold fold, const float *x, int64_t rows, int64_t n, int64_t ld,
                       float *y)
 {
@@ -82,6 +95,9 @@ static void fold_rows(soma__fold fold, const float *x, int64_t rows, int64_t n, 
     else if (fold == SOMA__FOLD_MAX)
         for (int64_t r = 0; r < rows; r++)
             y[r] = extreme_row(SOMA__FOLD_MAX, x + r * ld, n);
+    else if (fold == SOMA__FOLD_PROD)
+        for (int64_t r = 0; r < rows; r++)
+            y[r] = prod_row(x + r * ld, n);
     else
         for (int64_t r = 0; r < rows; r++)
             y[r] = extreme_row(SOMA__FOLD_MIN, x + r * ld, n);
@@ -138,6 +154,22 @@ VF_INLINE void all_columns(soma__fold fold, const float *x, int64_t rows, int64_
         few_columns(fold, x + i, rows, ld, y + i, n - i < VF_WIDTH ? n - i : VF_WIDTH);
 }
 
+static void prod_columns(const float *x, int64_t rows, int64_t n, int64_t ld, float *y)
+{
+    enum { SOME = 64 };
+    for (int64_t i = 0; i < n; i += SOME) {
+        const int64_t k = n - i < SOME ? n - i : SOME;
+        double p[SOME];
+        for (int64_t c = 0; c < k; c++)
+            p[c] = 1;
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = 0; c < k; c++)
+                p[c] *= (double)x[r * ld + i + c];
+        for (int64_t c = 0; c < k; c++)
+            y[i + c] = (float)p[c];
+    }
+}
+
 static void fold_columns(soma__fold fold, const float *x, int64_t rows, int64_t n, int64_t ld,
                          float *y)
 {
@@ -145,18 +177,22 @@ static void fold_columns(soma__fold fold, const float *x, int64_t rows, int64_t 
         all_columns(SOMA__FOLD_SUM, x, rows, n, ld, y);
     else if (fold == SOMA__FOLD_MAX)
         all_columns(SOMA__FOLD_MAX, x, rows, n, ld, y);
+    else if (fold == SOMA__FOLD_PROD)
+        prod_columns(x, rows, n, ld, y);
     else
         all_columns(SOMA__FOLD_MIN, x, rows, n, ld, y);
 }
 
-/* --- argmax
+/* --- argmax, argmin
  * --------------------------------------------------------------------------------------- */
 
 /* Finds the value first and then where it is: two fast passes over a row that is in the cache. */
-static void argmax_rows(const float *x, int64_t rows, int64_t n, int64_t ld, int64_t *y)
+static void arg_rows(soma__fold fold, const float *x, int64_t rows, int64_t n, int64_t ld,
+                     int64_t *y)
 {
     for (int64_t r = 0; r < rows; r++, x += ld) {
-        float best = extreme_row(SOMA__FOLD_MAX, x, n);
+        float best = fold == SOMA__FOLD_MAX ? extreme_row(SOMA__FOLD_MAX, x, n)
+                                            : extreme_row(SOMA__FOLD_MIN, x, n);
         vf value = vf_set1(best);
         int64_t i = 0;
         if (!isnan(best))
@@ -168,7 +204,8 @@ static void argmax_rows(const float *x, int64_t rows, int64_t n, int64_t ld, int
     }
 }
 
-static void argmax_columns(const float *x, int64_t rows, int64_t n, int64_t ld, int64_t *y)
+static void arg_columns(soma__fold fold, const float *x, int64_t rows, int64_t n, int64_t ld,
+                        int64_t *y)
 {
     for (int64_t i = 0; i < n; i += VF_WIDTH) {
         int64_t k = n - i < VF_WIDTH ? n - i : VF_WIDTH;
@@ -179,7 +216,8 @@ static void argmax_columns(const float *x, int64_t rows, int64_t n, int64_t ld, 
         for (int64_t r = 1; r < rows; r++) {
             vf_store(t, vf_load_part(x + r * ld + i, k));
             for (int64_t c = 0; c < k; c++)
-                if (!isnan(best[c]) && (t[c] > best[c] || isnan(t[c]))) {
+                if (!isnan(best[c]) &&
+                    ((fold == SOMA__FOLD_MAX ? t[c] > best[c] : t[c] < best[c]) || isnan(t[c]))) {
                     best[c] = t[c];
                     y[i + c] = r;
                 }
@@ -200,7 +238,7 @@ static void divide(float *x, int64_t n, float divisor)
 const struct soma__isa_reduce SOMA__ISA_NAME(soma__isa_reduce) = {
     .rows = fold_rows,
     .columns = fold_columns,
-    .argmax_rows = argmax_rows,
-    .argmax_columns = argmax_columns,
+    .arg_rows = arg_rows,
+    .arg_columns = arg_columns,
     .divide = divide,
 };

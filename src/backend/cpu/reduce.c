@@ -1,4 +1,4 @@
-/* reduce.c: sum, mean, max, min over any axes, and argmax, of f32.
+/* reduce.c: sum, mean, product, max, min over any axes, and argmax and argmin, of f32.
  *
  * Neighbouring axes of one kind are one axis, so that reduced (R) and kept (K) ones alternate:
  * K R K R … Each pass folds the innermost R of [outer, R, inner]; with inner = 1 that is along
@@ -40,21 +40,22 @@ typedef struct fold_job {
     float divisor; /* 0: none */
 } fold_job;
 
-static fold_pass cut_pass(int64_t outer, int64_t reduced, int64_t inner)
+static fold_pass cut_pass(int64_t outer, int64_t reduced, int64_t inner, bool whole)
 {
     fold_pass pass = {outer, reduced, inner, reduced, 1};
     int64_t columns = inner < UNIT_COLUMNS ? inner : UNIT_COLUMNS;
     int64_t units = outer * ((inner + UNIT_COLUMNS - 1) / UNIT_COLUMNS);
     int64_t chunk = CHUNK / columns;
-    if (units < ENOUGH_UNITS && reduced >= 2 * chunk) {
+    if (!whole && units < ENOUGH_UNITS && reduced >= 2 * chunk) {
         pass.chunk = chunk;
         pass.chunks = (reduced + chunk - 1) / chunk;
     }
     return pass;
 }
 
-/* Writes the passes of a reduction; returns how many. */
-static int plan_passes(const soma_shape *x, int64_t mask, fold_pass passes[MOST_PASSES])
+/* Writes the passes of a reduction; returns how many. `whole`: no chunks, whose results might be
+ * infinite where the whole one is not. */
+static int plan_passes(const soma_shape *x, int64_t mask, bool whole, fold_pass passes[MOST_PASSES])
 {
     int64_t size[SOMA_MAX_DIMS];
     bool reduced[SOMA_MAX_DIMS];
@@ -79,7 +80,7 @@ static int plan_passes(const soma_shape *x, int64_t mask, fold_pass passes[MOST_
         int64_t outer = 1;
         for (int o = 0; o < g; o++)
             outer *= size[o];
-        fold_pass pass = cut_pass(outer, size[g], inner);
+        fold_pass pass = cut_pass(outer, size[g], inner, whole);
         passes[count++] = pass;
         if (pass.chunks > 1)
             passes[count++] = (fold_pass){outer, pass.chunks, inner, pass.chunks, 1};
@@ -140,8 +141,8 @@ static size_t scratch(const soma__call *call)
 {
     const soma__reduce_attrs *attrs = call->attrs;
     fold_pass passes[MOST_PASSES];
-    int count = plan_passes(&call->in[0].shape, attrs->mask, passes);
-    size_t bytes = 0;
+    int count = plan_passes(&call->in[0].shape, attrs->mask, false, passes);
+    size_t bytes = 0; /* at least what fewer passes need */
     for (int i = 0; i + 1 < count; i++)
         bytes += (size_t)(passes[i].outer * passes[i].chunks * passes[i].inner) * sizeof(float);
     return bytes;
@@ -151,7 +152,7 @@ static void run(const soma__call *call, const soma__isa_table *isa, soma__fold f
 {
     const soma__reduce_attrs *attrs = call->attrs;
     fold_pass passes[MOST_PASSES];
-    int count = plan_passes(&call->in[0].shape, attrs->mask, passes);
+    int count = plan_passes(&call->in[0].shape, attrs->mask, fold == SOMA__FOLD_PROD, passes);
     float *spare = call->scratch;
     fold_job job = {.isa = isa->reduce, .fold = fold, .x = call->in[0].data};
     for (int i = 0; i < count; i++) {
@@ -192,55 +193,64 @@ REDUCTION(sum, SOMA__FOLD_SUM, false)
 REDUCTION(mean, SOMA__FOLD_SUM, true)
 REDUCTION(max, SOMA__FOLD_MAX, false)
 REDUCTION(min, SOMA__FOLD_MIN, false)
+REDUCTION(prod, SOMA__FOLD_PROD, false)
 
-/* --- argmax
+/* --- argmax, argmin
  * --------------------------------------------------------------------------------------- */
 
-typedef struct argmax_job {
+typedef struct arg_job {
     const struct soma__isa_reduce *isa;
+    soma__fold fold;
     const float *x;
     int64_t *y;
     int64_t outer, size, inner, block_outer;
-} argmax_job;
+} arg_job;
 
-const char *soma__refuses_argmax(const soma__call *call)
+static void arg_block(void *context, int64_t block, int worker)
 {
-    return refuses(call);
-}
-
-size_t soma__scratch_argmax(const soma__call *call, const soma__isa_table *isa, int threads)
-{
-    (void)call;
-    (void)isa;
-    (void)threads;
-    return 0;
-}
-
-static void argmax_block(void *context, int64_t block, int worker)
-{
-    const argmax_job *job = context;
+    const arg_job *job = context;
     int64_t first = block * job->block_outer;
     int64_t end = first + job->block_outer < job->outer ? first + job->block_outer : job->outer;
     const float *x = job->x + first * job->size * job->inner;
     (void)worker;
     if (job->inner == 1)
-        job->isa->argmax_rows(x, end - first, job->size, job->size, job->y + first);
+        job->isa->arg_rows(job->fold, x, end - first, job->size, job->size, job->y + first);
     else
         for (int64_t o = first; o < end; o++, x += job->size * job->inner)
-            job->isa->argmax_columns(x, job->size, job->inner, job->inner, job->y + o * job->inner);
+            job->isa->arg_columns(job->fold, x, job->size, job->inner, job->inner,
+                                  job->y + o * job->inner);
 }
 
-void soma__run_argmax(const soma__call *call, const soma__isa_table *isa)
+static void run_arg(const soma__call *call, const soma__isa_table *isa, soma__fold fold)
 {
     const soma__axis_attrs *attrs = call->attrs;
     const soma_shape *shape = &call->in[0].shape;
-    argmax_job job = {isa->reduce, call->in[0].data, call->out[0].data, 1, 1, 1, 1};
+    arg_job job = {isa->reduce, fold, call->in[0].data, call->out[0].data, 1, 1, 1, 1};
     for (int d = 0; d < shape->ndim; d++)
         *(d < attrs->axis    ? &job.outer
           : d == attrs->axis ? &job.size
                              : &job.inner) *= shape->dim[d];
     int64_t elements = job.size * job.inner;
     job.block_outer = elements >= BLOCK ? 1 : BLOCK / elements;
-    soma__parallel(call->pool, (job.outer + job.block_outer - 1) / job.block_outer, argmax_block,
+    soma__parallel(call->pool, (job.outer + job.block_outer - 1) / job.block_outer, arg_block,
                    &job);
 }
+
+#define ARG(name_, fold_)                                                                          \
+    const char *soma__refuses_##name_(const soma__call *call)                                      \
+    {                                                                                              \
+        return refuses(call);                                                                      \
+    }                                                                                              \
+    size_t soma__scratch_##name_(const soma__call *call, const soma__isa_table *isa, int threads)  \
+    {                                                                                              \
+        (void)call;                                                                                \
+        (void)isa;                                                                                 \
+        (void)threads;                                                                             \
+        return 0;                                                                                  \
+    }                                                                                              \
+    void soma__run_##name_(const soma__call *call, const soma__isa_table *isa)                     \
+    {                                                                                              \
+        run_arg(call, isa, fold_);                                                                 \
+    }
+ARG(argmax, SOMA__FOLD_MAX)
+ARG(argmin, SOMA__FOLD_MIN)
