@@ -935,6 +935,54 @@ def make_optimizers(folder):
     write(folder / "optim.safetensors", tensors)
 
 
+class RoundedLBFGS(torch.optim.LBFGS):
+    """PyTorch's, but with parameters and gradients of f32, as soma has them: which way a line search
+    turns depends on the last digit."""
+    def _add_grad(self, step_size, update):
+        super()._add_grad(step_size, update)
+        for p in self._params:
+            p.copy_(p.float())
+
+    def _gather_flat_grad(self):
+        return super()._gather_flat_grad().float().double()
+
+
+def make_lbfgs(folder):
+    """Steps of PyTorch's LBFGS on Σ (x' - x²)² + ½ (1 - x)² over neighbours x, x' of 12 numbers in
+    two parameters, with L2 for `decay`: the parameters and the loss before each step."""
+    torch.manual_seed(20240614)
+    tensors = {}
+    start = {"w": rand(2, 4, low=-2, high=2), "b": rand(4, low=-2, high=2)}
+    for k, v in start.items():
+        tensors[f"initial/{k}"] = v
+    for name, decay, options in (("plain", 0, dict(max_iter=4)),
+                                 ("history", 0, dict(max_iter=4, history_size=2)),
+                                 ("rate", 0, dict(max_iter=5, lr=0.1)),
+                                 ("evaluations", 0, dict(max_iter=10, max_eval=3)),
+                                 ("decay", 0.1, dict(max_iter=6))):
+        params = {k: v.clone().requires_grad_() for k, v in start.items()}
+        optimizer = RoundedLBFGS(params.values(), line_search_fn="strong_wolfe",
+                                 **{"history_size": 10, **options})
+
+        def closure():
+            optimizer.zero_grad()
+            x = torch.cat([p.flatten() for p in params.values()])
+            loss = ((x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2 / 2).sum()
+            loss = loss + decay / 2 * (x ** 2).sum()
+            loss.backward()
+            return loss
+
+        values, losses = {k: [] for k in params}, []
+        for _ in range(6):
+            losses.append(optimizer.step(closure).detach())
+            for k, p in params.items():
+                values[k].append(p.detach().clone())
+        tensors[f"{name}/loss"] = torch.stack(losses)
+        for k in params:
+            tensors[f"{name}/p/{k}"] = torch.stack(values[k])
+    write(folder / "lbfgs.safetensors", tensors)
+
+
 # --- schedules --------------------------------------------------------------------------------------
 
 L = torch.optim.lr_scheduler
@@ -1030,6 +1078,7 @@ if __name__ == "__main__":
     target.mkdir(parents=True, exist_ok=True)
     make_ops(target)
     make_optimizers(target)
+    make_lbfgs(target)
     make_schedules(target)
     make_network(target)
     group(target, "losses", make_loss_group)

@@ -25,7 +25,8 @@ typedef enum soma_optimizer_kind {
     SOMA_LAMB,     /* You et al. 2020 */
     SOMA_LARS,     /* You et al. 2017 */
     SOMA_RPROP,    /* Riedmiller & Braun 1993; whole batches */
-    SOMA_ASGD      /* Polyak & Juditsky 1992 */
+    SOMA_ASGD,     /* Polyak & Juditsky 1992 */
+    SOMA_LBFGS     /* Nocedal & Wright 2006; whole batches; see soma_lbfgs below */
 } soma_optimizer_kind;
 
 typedef enum soma_schedule_kind {
@@ -73,12 +74,15 @@ typedef struct soma_optimizer_options {
     double momentum_decay; /* nadam [0.004] */
     double alpha;          /* rmsprop, adadelta: smoothing [0.99, 0.9]; asgd: power [0.75] */
     bool centered;         /* rmsprop: divide by the deviation, not by the root mean square */
-    double rate_decay, initial_sum; /* adagrad [0] */
-    double trust;                   /* lars: trust coefficient [0.001] */
-    double shrink, grow;            /* rprop: factors of a step [0.5, 1.2] */
-    double step_min, step_max;      /* rprop: limits of a step [1e-6, 50] */
-    double lambda, average_from;    /* asgd: decay, first step that is averaged [1e-4, 1e6] */
-    double eps;                     /* [1e-8; adagrad 1e-10, adadelta and lamb 1e-6] */
+    double rate_decay, initial_sum;  /* adagrad [0] */
+    double trust;                    /* lars: trust coefficient [0.001] */
+    double shrink, grow;             /* rprop: factors of a step [0.5, 1.2] */
+    double step_min, step_max;       /* rprop: limits of a step [1e-6, 50] */
+    double lambda, average_from;     /* asgd: decay, first step that is averaged [1e-4, 1e6] */
+    int64_t iterations, evaluations; /* lbfgs: at most so many a step [20, 5/4 of them] */
+    int64_t history;                 /* lbfgs: steps remembered [10] */
+    double tolerance_gradient, tolerance_change; /* lbfgs: ends a step [1e-7, 1e-9] */
+    double eps;                                  /* [1e-8; adagrad 1e-10, adadelta and lamb 1e-6] */
 
     double weight_decay; /* L2, decoupled for adamw and lion [0; adamw 0.01]; negative: none */
     bool decoupled; /* other kinds too: p · (1 - rate · weight_decay) apart from the gradient */
@@ -163,6 +167,35 @@ SOMA_API const char *soma_optimizer_state_name(const soma_optimizer *optimizer, 
 SOMA_API soma_tensor *soma_optimizer_state(const soma_optimizer *optimizer, int index);
 /* The averaged weights (ema, swa, asgd) of parameter `index`: borrowed; NULL without averaging. */
 SOMA_API soma_tensor *soma_optimizer_average(const soma_optimizer *optimizer, int index);
+
+/* --- L-BFGS ------------------------------------------------------------------------------------
+ */
+
+/* L-BFGS with a line search for the strong Wolfe conditions, as PyTorch's. It asks for the loss and
+ * the gradient at points of its own choice, several times a step, so it calls a function instead of
+ * being graph. For losses without chance in them: whole batches. */
+typedef struct soma_lbfgs soma_lbfgs;
+/* Writes the loss of the parameters as they are to *loss and its gradient into the gradient
+ * tensors; a loss that is not finite makes the search turn back. Not SOMA_OK ends the step. */
+typedef soma_status soma_closure(void *user, double *loss, soma_error *err);
+/* `options` NULL: the defaults, else of kind SOMA_LBFGS; of the options common to all kinds it
+ * takes rate and weight_decay (L2). Parameters and gradients, f32, are borrowed as long as it
+ * lives. Errors: SOMA_INVALID, SOMA_MEMORY. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_lbfgs_create(soma_lbfgs **out,
+                                                       const soma_optimizer_options *options,
+                                                       soma_tensor *const *parameters,
+                                                       soma_tensor *const *gradients, int count,
+                                                       soma_error *err);
+SOMA_API void soma_lbfgs_destroy(soma_lbfgs *lbfgs);
+/* Up to `iterations` iterations. `*loss` (may be NULL) receives the loss before them. Errors:
+ * SOMA_NUMERIC (not finite where it begins) and what the closure returns; the parameters are then
+ * those of the last finished iteration. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_lbfgs_step(soma_lbfgs *lbfgs, soma_closure *closure,
+                                                     void *user, double *loss, soma_error *err);
+/* State for checkpoints, f64. */
+SOMA_API int soma_lbfgs_state_count(const soma_lbfgs *lbfgs);
+SOMA_API const char *soma_lbfgs_state_name(const soma_lbfgs *lbfgs, int index);
+SOMA_API soma_tensor *soma_lbfgs_state(const soma_lbfgs *lbfgs, int index);
 
 #ifdef __cplusplus
 }

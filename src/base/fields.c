@@ -278,7 +278,7 @@ static soma_status read_field(const place *at, const soma__field *field, void *t
 /* --- the whole map ------------------------------------------------------------------------------
  */
 
-#define MOST_NAMES 64
+#define MOST_NAMES 128
 
 static soma_status unknown_key(const place *map, const soma__field *fields, size_t count,
                                const soma__value *entry)

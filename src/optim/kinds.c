@@ -5,9 +5,9 @@
 #include "optim/optim.h"
 
 /* In the order of soma_optimizer_kind. */
-const char *const soma__optimizer_names[] = {"sgd",      "adam",   "adamw", "rmsprop", "adagrad",
-                                             "adadelta", "adamax", "nadam", "radam",   "lion",
-                                             "lamb",     "lars",   "rprop", "asgd",    NULL};
+const char *const soma__optimizer_names[] = {
+    "sgd",   "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam",
+    "radam", "lion", "lamb",  "lars",    "rprop",   "asgd",     "lbfgs",  NULL};
 
 typedef soma_optimizer_options options;
 
@@ -361,6 +361,23 @@ static void asgd_step(soma__optim_step *s)
     s->state[0] = soma_add(s->state[0], soma_mul(soma_sub(s->param, s->state[0]), s->c));
 }
 
+/* --- lbfgs (its steps are in lbfgs.c) -----------------------------------------------------------
+ */
+
+static int lbfgs_states(const options *o, soma__optim_state states[SOMA__OPTIM_STATES])
+{
+    (void)o;
+    (void)states;
+    return 0;
+}
+
+static void lbfgs_step(soma__optim_step *s)
+{
+    soma_graph_fail(s->grad.graph, SOMA_UNSUPPORTED,
+                    "lbfgs evaluates the loss several times a step and cannot be part of a graph: "
+                    "use soma_lbfgs_step, or soma_train");
+}
+
 /* --- the table ----------------------------------------------------------------------------------
  */
 
@@ -471,6 +488,12 @@ static const soma__optim_kind kinds[] = {
                    .states = asgd_states,
                    .numbers = asgd_numbers,
                    .step = asgd_step},
+    [SOMA_LBFGS] = {.name = "lbfgs",
+                    .doc = "Nocedal & Wright 2006: second order, line search (strong Wolfe); for "
+                           "batch: all",
+                    .rate = 1,
+                    .states = lbfgs_states,
+                    .step = lbfgs_step},
 };
 
 const soma__optim_kind *soma__optim_kind_of(soma_optimizer_kind kind)

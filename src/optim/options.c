@@ -41,6 +41,14 @@ const soma__field soma__optimizer_fields[] = {
     OPTION(step_max, FLOAT, POSITIVE, .doc = "rprop: greatest step [50]"),
     OPTION(lambda, FLOAT, POSITIVE, .doc = "asgd: decay [1e-4]"),
     OPTION(average_from, FLOAT, POSITIVE, .doc = "asgd: first step that is averaged [1e6]"),
+    OPTION(iterations, INT, .min = 0, .max = 1e6, .doc = "lbfgs: at most, a step [20]"),
+    OPTION(evaluations, INT, .min = 0, .max = 1e6,
+           .doc = "lbfgs: of the loss, at most, a step [5/4 of the iterations]"),
+    OPTION(history, INT, .min = 0, .max = 1000, .doc = "lbfgs: steps remembered [10]"),
+    OPTION(tolerance_gradient, FLOAT, POSITIVE,
+           .doc = "lbfgs: a step ends when no number of the gradient is above [1e-7]"),
+    OPTION(tolerance_change, FLOAT, POSITIVE,
+           .doc = "lbfgs: or when loss and parameters change less than this [1e-9]"),
     OPTION(eps, FLOAT, SHARE,
            .doc = "added to what is divided by [1e-8; adagrad 1e-10, adadelta, lamb 1e-6]"),
     OPTION(weight_decay, FLOAT, .doc = "L2 [0; adamw 0.01]; negative: none"),
@@ -161,6 +169,11 @@ static void set_kind_defaults(soma_optimizer_options *o, const soma__optim_kind 
     set_default(&o->step_max, 50);
     set_default(&o->lambda, 1e-4);
     set_default(&o->average_from, 1e6);
+    set_default(&o->tolerance_gradient, 1e-7);
+    set_default(&o->tolerance_change, 1e-9);
+    o->iterations = o->iterations ? o->iterations : 20;
+    o->evaluations = o->evaluations ? o->evaluations : o->iterations + o->iterations / 4;
+    o->history = o->history ? o->history : 10;
     o->decoupled |= kind->decoupled;
 }
 
@@ -218,6 +231,8 @@ static soma_status check_ranges(const soma_optimizer_options *o, soma_error *err
                         {"average_from", o->average_from},
                         {"lookahead_alpha", o->lookahead_alpha},
                         {"sam", o->sam},
+                        {"tolerance_gradient", o->tolerance_gradient},
+                        {"tolerance_change", o->tolerance_change},
                         {"swa_rate", o->swa_rate},
                         {"warmup_steps", o->warmup_steps},
                         {"step_epochs", o->step_epochs},
@@ -306,6 +321,11 @@ static soma_status check(const soma_optimizer_options *o, soma_error *err)
     if (o->step_min > o->step_max)
         return soma__fail(err, SOMA_INVALID, "optimizer: step_min %g is above step_max %g",
                           o->step_min, o->step_max);
+    if (o->iterations < 0 || o->iterations > 1000000 || o->evaluations < 0 ||
+        o->evaluations > 1000000 || o->history < 0 || o->history > 1000)
+        return soma__fail(err, SOMA_INVALID,
+                          "optimizer: iterations, evaluations and history of lbfgs are out of "
+                          "range");
     if (o->lookahead < 0 || o->swa_epoch < 0 || o->plateau_epochs < 0 || o->cooldown < 0)
         return soma__fail(err, SOMA_INVALID,
                           "optimizer: lookahead, swa_epoch, plateau_epochs and cooldown cannot be "
