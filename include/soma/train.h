@@ -110,9 +110,12 @@ typedef enum soma_monitor_mode {
     SOMA_MONITOR_MAX
 } soma_monitor_mode;
 
+#define SOMA_BATCH_ALL (-1)
+
 typedef struct soma_train_options {
     int64_t epochs;                   /* 0: 10 */
-    int64_t batch;                    /* 0: 32. More than the training samples is an error */
+    int64_t batch;                    /* 0: 32; SOMA_BATCH_ALL: the whole training part, which lbfgs
+                                         needs. More than the training samples is an error */
     soma_optimizer_options optimizer; /* kind 0 is sgd */
     soma_loss_options loss; /* of training and validation; soma_evaluate takes the task's own */
     uint64_t seed;          /* order of samples, dropout; the model has its own for the weights */

@@ -75,7 +75,7 @@ static soma_status subject_open(subject *s, const arguments *args, soma_error *e
 {
     SOMA__TRY(cli_model_open(args, args->positional[0], &s->m, err));
     s->batch = DEFAULT_BATCH;
-    if (s->m.recipe && soma_recipe_options(s->m.recipe)->batch)
+    if (s->m.recipe && soma_recipe_options(s->m.recipe)->batch > 0)
         s->batch = soma_recipe_options(s->m.recipe)->batch;
     if (args->batch)
         s->batch = args->batch;

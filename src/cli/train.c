@@ -164,9 +164,10 @@ static int64_t samples(const soma_dataset *dataset)
     return dataset ? soma_dataset_count(dataset) : 0;
 }
 
-static int64_t batch_of(const soma_train_options *o)
+static int64_t batch_of(const job *j)
 {
-    return o->batch ? o->batch : 32;
+    const soma_train_options *o = soma_recipe_options(j->m.recipe);
+    return o->batch == SOMA_BATCH_ALL ? samples(j->m.data.train) : o->batch ? o->batch : 32;
 }
 
 static void show_start(const job *j, const soma_train_options *o)
@@ -185,7 +186,7 @@ static void show_start(const job *j, const soma_train_options *o)
     printf("model  %s parameters\n",
            soma__format_count(soma_model_size(j->m.model, false), a, sizeof a));
     printf("run    %lld epochs, batch %lld, %d thread%s, %s, seed %llu; %s %s\n",
-           (long long)(o->epochs ? o->epochs : 10), (long long)batch_of(o),
+           (long long)(o->epochs ? o->epochs : 10), (long long)batch_of(j),
            soma_context_threads(j->m.context), soma_context_threads(j->m.context) == 1 ? "" : "s",
            soma_context_isa(j->m.context), (unsigned long long)o->seed,
            j->resumed ? "goes on in" : "into", j->folder);
@@ -208,7 +209,7 @@ static void json_start(const job *j, const soma_event *e, const soma_train_optio
     cli_json_int(&json, "epochs", e->epochs);
     cli_json_int(&json, "steps_per_epoch", e->steps_per_epoch);
     cli_json_int(&json, "steps_done", e->total_steps);
-    cli_json_int(&json, "batch", batch_of(o));
+    cli_json_int(&json, "batch", batch_of(j));
     cli_json_number(&json, "seed", (double)o->seed);
     cli_json_int(&json, "threads", soma_context_threads(j->m.context));
     cli_json_string(&json, "isa", soma_context_isa(j->m.context));
@@ -381,8 +382,7 @@ static void limit_memory(double available)
 
 static void print_cost(const job *j, const soma_train_cost *cost, double available)
 {
-    const soma_train_options *o = soma_recipe_options(j->m.recipe);
-    int64_t n = samples(j->m.data.train), batch = batch_of(o);
+    int64_t n = samples(j->m.data.train), batch = batch_of(j);
     int64_t whole_steps = (n + batch - 1) / batch;
     double steps = (double)whole_steps;
     bool fits = (double)cost->bytes <= available;

@@ -80,6 +80,9 @@ static soma_status fill(const soma__run *run, soma__archive *archive, soma_error
     for (int i = 0; i < soma_optimizer_state_count(run->optimizer); i++)
         SOMA__TRY(add_prefixed(archive, "optimizer", soma_optimizer_state_name(run->optimizer, i),
                                soma_optimizer_state(run->optimizer, i), err));
+    for (int i = 0; run->lbfgs && i < soma_lbfgs_state_count(run->lbfgs); i++)
+        SOMA__TRY(add_prefixed(archive, "optimizer", soma_lbfgs_state_name(run->lbfgs, i),
+                               soma_lbfgs_state(run->lbfgs, i), err));
     for (int i = 0; run->sums && i < run->trained; i++)
         SOMA__TRY(add_numbered(archive, i, run->sums[i], err));
     for (int i = 0; run->progress.best >= 0 && i < soma_model_parameter_count(run->model); i++)
@@ -257,6 +260,9 @@ static soma_status restore(soma__run *run, const soma__archive *archive, soma_er
         SOMA__TRY(copy_prefixed(run, archive, "optimizer",
                                 soma_optimizer_state_name(run->optimizer, i),
                                 soma_optimizer_state(run->optimizer, i), err));
+    for (int i = 0; run->lbfgs && i < soma_lbfgs_state_count(run->lbfgs); i++)
+        SOMA__TRY(copy_prefixed(run, archive, "optimizer", soma_lbfgs_state_name(run->lbfgs, i),
+                                soma_lbfgs_state(run->lbfgs, i), err));
     for (int i = 0; run->sums && i < run->trained; i++) {
         char name[24];
         snprintf(name, sizeof name, "%d", i);

@@ -27,7 +27,8 @@ typedef struct top_section {
 } top_section;
 
 typedef struct train_section {
-    int64_t epochs, batch, accumulate, patience, checkpoint_steps, loader_threads;
+    int64_t epochs, accumulate, patience, checkpoint_steps, loader_threads;
+    const soma__value *batch;
     const char *monitor;
     int mode; /* soma_monitor_mode */
     double min_delta;
@@ -93,11 +94,9 @@ static const soma__field train_fields[] = {
      .max = 1e9,
      .doc = "passes over the training part; 10"},
     {.key = "batch",
-     .kind = SOMA__FIELD_INT,
+     .kind = SOMA__FIELD_VALUE,
      .offset = TRAIN(batch),
-     .min = 1,
-     .max = 1e9,
-     .doc = "samples a step; 32"},
+     .doc = "samples a step, or all; 32"},
     {.key = "accumulate",
      .kind = SOMA__FIELD_INT,
      .offset = TRAIN(accumulate),
@@ -167,6 +166,25 @@ static const char builtin_prefix[] = "recipe/";
 /* --- loading ------------------------------------------------------------------------------------
  */
 
+/* A number, or "all". */
+static soma_status read_batch(int64_t *out, const soma__tree *tree, const soma__value *value,
+                              soma_error *err)
+{
+    if (!value || value->kind == SOMA__NULL)
+        return SOMA_OK;
+    if (value->kind == SOMA__STRING && strcmp(value->text, "all") == 0) {
+        *out = SOMA_BATCH_ALL;
+        return SOMA_OK;
+    }
+    if (value->kind != SOMA__INT || value->integer < 1 || value->integer > 1000000000)
+        return soma__value_fail(tree, value, err,
+                                "train.batch: must be from 1 to 1000000000, or all, got %s%s%s",
+                                value->text ? "'" : "", value->text ? value->text : "a list or map",
+                                value->text ? "'" : "");
+    *out = value->integer;
+    return SOMA_OK;
+}
+
 static soma_status read_train(soma_recipe *recipe, soma_error *err)
 {
     train_section section = {0};
@@ -179,7 +197,7 @@ static soma_status read_train(soma_recipe *recipe, soma_error *err)
         soma__loss_read(&recipe->options.loss, &recipe->tree, section.loss, "train.loss", err));
     soma_train_options *o = &recipe->options;
     o->epochs = section.epochs;
-    o->batch = section.batch;
+    SOMA__TRY(read_batch(&o->batch, &recipe->tree, section.batch, err));
     o->accumulate = section.accumulate;
     o->monitor = section.monitor;
     o->monitor_mode = (soma_monitor_mode)section.mode;

@@ -21,7 +21,7 @@
 static soma_status check_options(const soma_train_options *o, const soma_data *data,
                                  soma_error *err)
 {
-    if (o->epochs < 0 || o->batch < 0 || o->patience < 0 || o->checkpoint_steps < 0 ||
+    if (o->epochs < 0 || o->batch < SOMA_BATCH_ALL || o->patience < 0 || o->checkpoint_steps < 0 ||
         o->loader_threads < 0 || o->accumulate < 0 || !(o->min_delta >= 0))
         return soma__fail(err, SOMA_INVALID,
                           "training: epochs, batch, accumulate, patience, checkpoint_steps, "
@@ -31,6 +31,11 @@ static soma_status check_options(const soma_train_options *o, const soma_data *d
                           "training: early stopping (patience %lld) needs a validation part, or "
                           "monitor: train.loss",
                           (long long)o->patience);
+    if (o->optimizer.kind == SOMA_LBFGS && (o->batch != SOMA_BATCH_ALL || o->accumulate > 1))
+        return soma__fail(
+            err, SOMA_INVALID,
+            "training: lbfgs compares losses of the same samples: it needs batch: all "
+            "and no accumulation");
     if (o->monitor_mode > SOMA_MONITOR_MAX)
         return soma__fail(err, SOMA_INVALID, "training: there is no monitor mode number %d",
                           (int)o->monitor_mode);
@@ -133,7 +138,10 @@ static soma_status make_steps(soma__run *run, soma_error *err)
     run->updates_per_epoch = (run->steps_per_epoch + together - 1) / together;
     soma__step_job job = {
         .purpose = SOMA__STEP_TRAIN, .optimizer = run->optimizer, .loss = &run->loss};
-    if (together > 1) {
+    if (run->options.optimizer.kind == SOMA_LBFGS) {
+        SOMA__TRY(make_sums(run, err));
+        job = (soma__step_job){SOMA__STEP_GRADIENT, NULL, run->sums, &run->loss};
+    } else if (together > 1) {
         SOMA__TRY(make_sums(run, err));
         job = (soma__step_job){SOMA__STEP_ACCUMULATE, run->optimizer, run->sums, &run->loss};
         SOMA__TRY(soma__step_create_for(&run->part, run->model, train, batch, &job, err));
@@ -143,6 +151,7 @@ static soma_status make_steps(soma__run *run, soma_error *err)
     if (train->count % batch)
         SOMA__TRY(
             soma__step_create_for(&run->rest, run->model, train, train->count % batch, &job, err));
+    SOMA__TRY(soma__minimize_open(run, err));
     SOMA__TRY(soma__average_open(run, err));
     if (run->data->validation)
         SOMA__TRY(soma__evaluator_create(&run->evaluator, run->model, run->data->validation, 0,
@@ -163,6 +172,8 @@ static soma_status run_open(soma__run *run, soma_model *model, const soma_data *
         return soma__fail(err, SOMA_INVALID, "training needs a model and a training part");
     SOMA__TRY(check_options(&run->options, data, err));
     run->options.epochs = run->options.epochs ? run->options.epochs : 10;
+    if (run->options.batch == SOMA_BATCH_ALL)
+        run->options.batch = soma_dataset_count(data->train);
     run->options.batch = run->options.batch ? run->options.batch : 32;
     run->options.accumulate = run->options.accumulate ? run->options.accumulate : 1;
     SOMA__TRY(soma__loss_create(&run->loss, &run->options.loss, model, data->train, err));
@@ -183,6 +194,7 @@ static void run_close(soma__run *run)
     soma__step_destroy(&run->rest);
     soma__step_destroy(&run->part);
     soma__average_close(run);
+    soma_lbfgs_destroy(run->lbfgs);
     for (int i = 0; run->sums && i < run->trained; i++)
         soma_tensor_release(run->sums[i]);
     soma__free(run->sums);
@@ -513,17 +525,25 @@ static soma_status one_step(soma__run *run, const void *x, const void *y, int64_
                        : count == run->full.batch ? &run->full
                                                   : &run->rest;
     SOMA__TRY(feed_step(run, step, x, y, count, err));
-    SOMA__TRY(soma_session_run(step->session, err));
     run->last = step;
-    double loss = soma_tensor_get(soma_session_output(step->session, 0), 0);
-    int sick = soma__step_sick(step);
+    double loss;
+    soma_status status =
+        run->lbfgs ? soma__minimize_step(run, &loss, err) : soma_session_run(step->session, err);
+    /* What lbfgs cannot begin with is explained like any other fault of that kind. */
+    if (status != SOMA_NUMERIC)
+        SOMA__TRY(status);
+    if (!run->lbfgs || status == SOMA_NUMERIC)
+        loss = soma_tensor_get(soma_session_output(step->session, 0), 0) / (double)count;
     if (!isfinite(loss))
         return explain(run, step, loss, err);
+    int sick = !run->lbfgs || status == SOMA_NUMERIC ? soma__step_sick(step) : -1;
     if (sick >= 0)
         return explain_gradient(run, step, sick, err);
+    SOMA__TRY(status);
     if (p->steps == 0)
-        look_at_first_loss(run, loss / (double)count);
-    soma__meter_add(&p->meter, step);
+        look_at_first_loss(run, loss);
+    if (!run->lbfgs)
+        soma__meter_add(&p->meter, step);
     p->step++;
     p->steps++;
     return SOMA_OK;

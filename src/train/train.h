@@ -39,7 +39,9 @@ typedef struct soma_training {
     const soma_data *data;
     soma_train_options options; /* with defaults filled in */
     soma_optimizer *optimizer;
-    float *hyper; /* what a step of the optimiser is fed with */
+    soma_lbfgs *lbfgs; /* steps instead of the optimiser; NULL: another kind */
+    int evaluations;   /* of its step under way */
+    float *hyper;      /* what a step of the optimiser is fed with */
     soma__loss loss;
     soma_loader *loader;
     soma__step full, rest;        /* those that end in an update */
@@ -64,6 +66,10 @@ typedef struct soma_training {
     double epoch_start; /* when this process began the epoch */
     char *best_path, *checkpoint_path, *history_path; /* NULL without a folder */
 } soma__run;
+
+/* minimize.c: steps of L-BFGS; run->sums are its gradients. */
+soma_status soma__minimize_open(soma__run *run, soma_error *err);
+soma_status soma__minimize_step(soma__run *run, double *loss, soma_error *err);
 
 /* average.c: the weights under way and their average (ema, swa, asgd) change places, and with swa
  * the running statistics are taken anew. What is evaluated and kept lies between the two. */

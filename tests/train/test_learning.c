@@ -124,6 +124,7 @@ static const struct variant {
                     .schedule = SOMA_SCHEDULE_PLATEAU,
                     .plateau_epochs = 1,
                     .plateau_delta = 0.9}}},
+    {"lbfgs", {.batch = SOMA_BATCH_ALL, .optimizer = {.kind = SOMA_LBFGS, .iterations = 3}}},
     {"rprop", {.optimizer = {.kind = SOMA_RPROP, .rate = 0.001}}},
 };
 
@@ -140,8 +141,8 @@ static void resumes(const struct variant *v, soma_context *context, const soma_d
         char run[128];
         snprintf(run, sizeof run, "%s/%s-%d", folder, v->name, (int)at);
         soma_train_options options = v->options;
-        options.epochs = 4;
-        options.batch = 40;
+        options.epochs = options.batch ? 24 : 4;
+        options.batch = options.batch ? options.batch : 40;
         options.folder = run;
         options.resume = true;
         options.callback = stop_at;
@@ -161,8 +162,8 @@ static void same_bits(void **state)
     soma_data data = digits();
     for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
         soma_train_options options = variants[i].options;
-        options.epochs = 4;
-        options.batch = 40;
+        options.epochs = options.batch ? 24 : 4;
+        options.batch = options.batch ? options.batch : 40;
         soma_model *straight = train(network(one), &data, &options, SOMA_OK);
         soma_model *threads = train(network(three), &data, &options, SOMA_OK);
         assert_same_weights(straight, threads, 0);
@@ -382,6 +383,34 @@ static void a_gradient_that_overflows_stops_and_is_named(void **state)
     soma_context_destroy(context);
 }
 
+/* On a few hundred samples as one batch it leaves Adam's best rate far behind. */
+static void lbfgs_learns_whole_sets(void **state)
+{
+    (void)state;
+    soma_context *context = context_of(1);
+    soma_data data = digits();
+    soma_train_options options = {.epochs = 10,
+                                  .batch = SOMA_BATCH_ALL,
+                                  .keep_last = true,
+                                  .optimizer = {.kind = SOMA_LBFGS, .weight_decay = 1e-4}};
+    soma_model *model = plain_network(context);
+    soma_history history;
+    soma_metrics metrics;
+    soma_error err = {0};
+    if (soma_train(model, &data, &options, &history, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(history.steps, 10);
+    for (int64_t e = 1; e < history.count; e++)
+        assert_true(history.epochs[e].train.loss <= history.epochs[e - 1].train.loss + 1e-3);
+    assert_true(history.epochs[9].train.loss < 0.02);
+    assert_int_equal(soma_evaluate(model, data.train, 0, &metrics, NULL, &err), SOMA_OK);
+    assert_true(metrics.accuracy > 0.999);
+    soma_history_clear(&history);
+    soma_model_destroy(model);
+    soma_data_clear(&data);
+    soma_context_destroy(context);
+}
+
 typedef struct brake {
     int64_t at;
     double weight, rate, factor;
@@ -491,6 +520,11 @@ static void refuses_what_cannot_be(void **state)
         {{.patience = 3}, "early stopping (patience 3) needs a validation part", false},
         {{.optimizer = {.schedule = SOMA_SCHEDULE_PLATEAU}}, "plateau needs a validation", false},
         {{.accumulate = -1}, "cannot be negative", true},
+        {{.batch = -2}, "cannot be negative", true},
+        {{.optimizer = {.kind = SOMA_LBFGS}}, "needs batch: all", true},
+        {{.batch = SOMA_BATCH_ALL, .optimizer = {.kind = SOMA_LBFGS, .clip_norm = 1}},
+         "it finds its steps by itself",
+         true},
         {{.monitor_mode = (soma_monitor_mode)7}, "no monitor mode number 7", true},
     };
     (void)state;
@@ -533,6 +567,7 @@ int main(void)
         cmocka_unit_test(averages_are_what_is_validated),
         cmocka_unit_test(sam_looks_from_the_worst_point),
         cmocka_unit_test(a_gradient_that_overflows_stops_and_is_named),
+        cmocka_unit_test(lbfgs_learns_whole_sets),
         cmocka_unit_test(a_callback_changes_the_rate),
         cmocka_unit_test(watches_any_metric),
         cmocka_unit_test(refuses_what_cannot_be),
