@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "data/dataset.h"
 #include "data/folder.h"
+#include "data/open.h"
 
 static const char *const scale_names[] = {"none", "unit", "standard", "minmax", NULL};
 static const char *const target_names[] = {"label", "input", NULL};
@@ -22,11 +23,11 @@ const soma__field soma__data_fields[] = {
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(source),
      .required = true,
-     .doc = "a known name, or csv, folder, idx"},
+     .doc = "a known name, or csv, folder, idx, npy, npz"},
     {.key = "path",
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(path),
-     .doc = "csv: the file; folder: of pictures in folders by class"},
+     .doc = "csv, npz: the file; folder: of pictures in folders by class"},
     {.key = "size",
      .kind = SOMA__FIELD_INTS,
      .offset = DATA(size),
@@ -45,16 +46,26 @@ const soma__field soma__data_fields[] = {
      .offset = DATA(fit),
      .choices = fit_names,
      .doc = "folder: resize the shorter side and cut out the middle, or stretch; crop"},
-    {.key = "images", .kind = SOMA__FIELD_STRING, .offset = DATA(images), .doc = "idx: images"},
-    {.key = "labels", .kind = SOMA__FIELD_STRING, .offset = DATA(labels), .doc = "idx: labels"},
+    {.key = "images",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(images),
+     .doc = "idx, npy: samples"},
+    {.key = "labels",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(labels),
+     .doc = "idx, npy: labels"},
     {.key = "test_images",
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(test_images),
-     .doc = "idx: images of the test part"},
+     .doc = "idx, npy: samples of the test part"},
     {.key = "test_labels",
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(test_labels),
-     .doc = "idx: labels of the test part"},
+     .doc = "idx, npy: labels of the test part"},
+    {.key = "stream",
+     .kind = SOMA__FIELD_BOOL,
+     .offset = DATA(stream),
+     .doc = "npy: read samples as they are needed, as is done from 1 GiB on; false"},
     {.key = "label",
      .kind = SOMA__FIELD_VALUE,
      .offset = DATA(label),
@@ -226,14 +237,21 @@ static soma_status open_csv(soma_data *out, const soma__data_options *o, const s
     return status;
 }
 
-static soma_status open_idx(soma_data *out, const soma__data_options *o, const soma__tree *tree,
-                            const soma__value *section, soma_error *err)
+static soma_status open_pair(soma_dataset **out, const soma__data_options *o, const char *x,
+                             const char *y, soma_error *err)
+{
+    return strcmp(o->source, "npy") == 0 ? soma__dataset_open_npy(out, x, y, o->stream, err)
+                                         : soma_dataset_open_idx(out, x, y, err);
+}
+
+static soma_status open_pairs(soma_data *out, const soma__data_options *o, const soma__tree *tree,
+                              const soma__value *section, soma_error *err)
 {
     if (!o->images || !o->labels)
         return needs(o, tree, section, o->images ? "labels" : "images", err);
-    SOMA__TRY(soma_dataset_open_idx(&out->train, o->images, o->labels, err));
+    SOMA__TRY(open_pair(&out->train, o, o->images, o->labels, err));
     if (o->test_images && o->test_labels)
-        SOMA__TRY(soma_dataset_open_idx(&out->test, o->test_images, o->test_labels, err));
+        SOMA__TRY(open_pair(&out->test, o, o->test_images, o->test_labels, err));
     return SOMA_OK;
 }
 
@@ -271,8 +289,11 @@ soma_status soma__data_open(soma_data *out, const soma__data_options *o, const s
     soma_status status;
     if (strcmp(o->source, "csv") == 0)
         status = open_csv(out, o, target, tree, section, err);
-    else if (strcmp(o->source, "idx") == 0)
-        status = open_idx(out, o, tree, section, err);
+    else if (strcmp(o->source, "idx") == 0 || strcmp(o->source, "npy") == 0)
+        status = open_pairs(out, o, tree, section, err);
+    else if (strcmp(o->source, "npz") == 0)
+        status =
+            o->path ? soma__data_open_npz(out, o->path, err) : needs(o, tree, section, "path", err);
     else if (strcmp(o->source, "folder") == 0)
         status = open_folder(out, o, tree, section, err);
     else

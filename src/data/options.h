@@ -10,6 +10,7 @@ typedef struct soma__data_options {
     const char *source, *path, *images, *labels, *test_images, *test_labels;
     int64_t size[2], channels; /* pictures */
     int fit;                   /* soma__fit */
+    bool stream;
     /* tables; -1: as the source has it */
     const soma__value *label, *names, *columns, *ignore, *categorical;
     const char *separator;

@@ -14,6 +14,7 @@ bool soma__gzip_is(const void *bytes, size_t size)
 #define ZLIB_CONST /* zlib then takes its input as const */
 #include <zlib.h>
 
+#define RAW_WINDOW -15        /* no header at all, as ZIP has it */
 #define GZIP_WINDOW (15 + 16) /* the largest window; +16 asks zlib for gzip headers */
 
 struct soma__gunzip {
@@ -36,8 +37,8 @@ static void zlib_free(void *opaque, void *memory)
     soma__free(memory);
 }
 
-soma_status soma__gunzip_open(soma__gunzip **out, const void *bytes, size_t size, const char *name,
-                              soma_error *err)
+static soma_status open_stream(soma__gunzip **out, const void *bytes, size_t size, int window,
+                               const char *name, soma_error *err)
 {
     soma__gunzip *reader = soma__calloc(1, sizeof *reader);
 
@@ -49,12 +50,18 @@ soma_status soma__gunzip_open(soma__gunzip **out, const void *bytes, size_t size
     reader->name = name;
     reader->stream.zalloc = zlib_alloc;
     reader->stream.zfree = zlib_free;
-    if (inflateInit2(&reader->stream, GZIP_WINDOW) != Z_OK) {
+    if (inflateInit2(&reader->stream, window) != Z_OK) {
         soma__free(reader);
         return soma__fail(err, SOMA_MEMORY, "%s: out of memory while decompressing", name);
     }
     *out = reader;
     return SOMA_OK;
+}
+
+soma_status soma__gunzip_open(soma__gunzip **out, const void *bytes, size_t size, const char *name,
+                              soma_error *err)
+{
+    return open_stream(out, bytes, size, GZIP_WINDOW, name, err);
 }
 
 /* Inflates up to `size` bytes and says in *done how many there were. */
@@ -118,6 +125,31 @@ soma_status soma__gunzip_end(soma__gunzip *reader, soma_error *err)
         return soma__fail(err, SOMA_FORMAT, "%s: something follows the end of the gzip data",
                           reader->name);
     return SOMA_OK;
+}
+
+soma_status soma__inflate_raw(void **data, size_t size, const void *bytes, size_t bytes_size,
+                              const char *name, soma_error *err)
+{
+    soma__gunzip *reader;
+    *data = NULL;
+    if (size / SOMA__GZIP_MAX_RATIO > bytes_size)
+        return soma__fail(err, SOMA_FORMAT, "%s: %zu bytes cannot unfold to %zu", name, bytes_size,
+                          size);
+    SOMA__TRY(open_stream(&reader, bytes, bytes_size, RAW_WINDOW, name, err));
+    soma_status status = SOMA_OK;
+    *data = soma__malloc(size + 1);
+    if (!*data)
+        status = soma__fail(err, SOMA_MEMORY, "%s: out of memory while decompressing", name);
+    if (status == SOMA_OK)
+        status = soma__gunzip_read(reader, *data, size, err);
+    if (status == SOMA_OK)
+        status = soma__gunzip_end(reader, err);
+    soma__gunzip_close(reader);
+    if (status != SOMA_OK) {
+        soma__free(*data);
+        *data = NULL;
+    }
+    return status;
 }
 
 void soma__gunzip_close(soma__gunzip *reader)
@@ -231,6 +263,14 @@ soma_status soma__gunzip_end(soma__gunzip *reader, soma_error *err)
 {
     (void)reader;
     return missing("reader", err);
+}
+
+soma_status soma__inflate_raw(void **data, size_t size, const void *bytes, size_t bytes_size,
+                              const char *name, soma_error *err)
+{
+    (void)size, (void)bytes, (void)bytes_size;
+    *data = NULL;
+    return soma__fail(err, SOMA_UNSUPPORTED, "%s: this soma was built without zlib", name);
 }
 
 void soma__gunzip_close(soma__gunzip *reader)

@@ -32,6 +32,11 @@ void soma__gunzip_close(soma__gunzip *reader);
 soma_status soma__gunzip_all(void **data, size_t *size, const void *bytes, size_t bytes_size,
                              size_t limit, const char *name, soma_error *err);
 
+/* Deflated bytes without a header, which must unfold to exactly `size`; *data with soma__free.
+ * Errors: SOMA_FORMAT, SOMA_MEMORY, SOMA_UNSUPPORTED. */
+soma_status soma__inflate_raw(void **data, size_t size, const void *bytes, size_t bytes_size,
+                              const char *name, soma_error *err);
+
 /* Adds the compressed bytes to `out`. The stream carries no time and no name, so that equal data
  * give equal files. Errors: SOMA_MEMORY, SOMA_UNSUPPORTED. */
 soma_status soma__gzip(soma__text *out, const void *data, size_t size, soma_error *err);
