@@ -5,6 +5,9 @@
  * allow it; then the innermost dim decides: side by side on both sides (memcpy), one value
  * repeated, or a transpose, which goes by tiles so that both sides use whole cache lines. */
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "backend/cpu/move.h"
 #include "base/pool.h"
@@ -58,6 +61,8 @@ typedef struct strided_copy {
     copy_kind kind;
     int across;        /* TRANSPOSE: the dim that is side by side in the input */
     int64_t row_units; /* TRANSPOSE: units along it */
+    int64_t row_block; /* TRANSPOSE: rows of a unit */
+    int64_t bytes;     /* of the whole copy */
 } strided_copy;
 
 static void merge_dims(strided_copy *c)
@@ -167,21 +172,124 @@ COPY_FUNCTION(uint64_t)
     }
 TRANSPOSE_FUNCTION(uint8_t, 64)
 TRANSPOSE_FUNCTION(uint16_t, 32)
-TRANSPOSE_FUNCTION(uint32_t, 16)
 TRANSPOSE_FUNCTION(uint64_t, 16)
+
+/* Few columns or few rows: tiles would be mostly empty. The few are so many streams, read or
+ * written side by side; the long side goes by pieces that stay in L1. */
+#define FEW 8
+#define PIECE 1024
+#define THIN_FUNCTION(type_)                                                                       \
+    static void thin_##type_(const char *in, char *out, int64_t rows, int64_t cols,                \
+                             int64_t from_col, int64_t to_row)                                     \
+    {                                                                                              \
+        const type_ *from = (const type_ *)(const void *)in;                                       \
+        type_ *to = (type_ *)(void *)out;                                                          \
+        for (int64_t r = 0; cols <= FEW && r < rows; r++)                                          \
+            for (int64_t c = 0; c < cols; c++)                                                     \
+                to[r * to_row + c] = from[r + c * from_col];                                       \
+        for (int64_t c0 = 0; cols > FEW && c0 < cols; c0 += PIECE) {                               \
+            const int64_t end = cols - c0 < PIECE ? cols : c0 + PIECE;                             \
+            for (int64_t r = 0; r < rows; r++)                                                     \
+                for (int64_t c = c0; c < end; c++)                                                 \
+                    to[r * to_row + c] = from[r + c * from_col];                                   \
+        }                                                                                          \
+    }
+THIN_FUNCTION(uint8_t)
+THIN_FUNCTION(uint16_t)
+THIN_FUNCTION(uint32_t)
+THIN_FUNCTION(uint64_t)
+
+/* Words are most of what is transposed, so their tiles go through vectors, four by four, and the
+ * source lines of the next tiles are asked for while these are turned. `stream`: the output is
+ * larger than caches, so whole lines go to memory without being read first. */
+#define TILE 16
+#if defined(__SSE2__)
+static void turn_tile(const uint32_t *from, int64_t from_col, uint32_t tile[TILE][TILE])
+{
+    for (int c = 0; c < TILE; c += 4)
+        for (int r = 0; r < TILE; r += 4) {
+            __m128 v[4];
+            for (int k = 0; k < 4; k++)
+                v[k] = _mm_loadu_ps((const float *)(const void *)(from + (c + k) * from_col + r));
+            _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]);
+            for (int k = 0; k < 4; k++)
+                _mm_store_ps((float *)(void *)&tile[r + k][c], v[k]);
+        }
+}
+
+static void write_line(uint32_t *to, const uint32_t *line, bool stream)
+{
+    for (int i = 0; i < TILE; i += 4) {
+        const __m128i v = _mm_load_si128((const __m128i *)(const void *)(line + i));
+        if (stream)
+            _mm_stream_si128((__m128i *)(void *)(to + i), v);
+        else
+            _mm_storeu_si128((__m128i *)(void *)(to + i), v);
+    }
+}
+#define STREAM_END() _mm_sfence()
+#else
+static void turn_tile(const uint32_t *from, int64_t from_col, uint32_t tile[TILE][TILE])
+{
+    for (int c = 0; c < TILE; c++)
+        for (int r = 0; r < TILE; r++)
+            tile[r][c] = from[c * from_col + r];
+}
+
+static void write_line(uint32_t *to, const uint32_t *line, bool stream)
+{
+    (void)stream;
+    memcpy(to, line, TILE * sizeof(*to));
+}
+#define STREAM_END() ((void)0)
+#endif
+
+static void transpose_uint32_t(const char *in, char *out, int64_t rows, int64_t cols,
+                               int64_t from_col, int64_t to_row, bool stream)
+{
+    const uint32_t *from = (const uint32_t *)(const void *)in;
+    uint32_t *to = (uint32_t *)(void *)out;
+    _Alignas(64) uint32_t tile[TILE][TILE];
+    const int64_t whole_rows = rows / TILE * TILE, whole_cols = cols / TILE * TILE;
+    stream = stream && to_row % 4 == 0 && (uintptr_t)to % 16 == 0;
+    for (int64_t c0 = 0; c0 < whole_cols; c0 += TILE)
+        for (int64_t r0 = 0; r0 < whole_rows; r0 += TILE) {
+            const uint32_t *corner = from + c0 * from_col + r0;
+            if (c0 + 2 * TILE <= cols)
+                for (int c = TILE; c < 2 * TILE; c++)
+                    __builtin_prefetch(corner + c * from_col);
+            turn_tile(corner, from_col, tile);
+            for (int r = 0; r < TILE; r++)
+                write_line(to + (r0 + r) * to_row + c0, tile[r], stream);
+        }
+    if (stream)
+        STREAM_END();
+    for (int64_t c = whole_cols; c < cols; c++)
+        for (int64_t r = 0; r < whole_rows; r++)
+            to[r * to_row + c] = from[r + c * from_col];
+    for (int64_t r = whole_rows; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            to[r * to_row + c] = from[r + c * from_col];
+}
+
+/* Larger than the caches that a core may count on. */
+#define STREAM_BYTES ((int64_t)16 << 20)
 
 static void transpose(const strided_copy *c, const char *in, char *out, int64_t rows)
 {
     int last = c->dims - 1;
     int64_t cols = c->dim[last], from_col = c->from[last], to_row = c->to[c->across];
+    bool thin = rows <= FEW || cols <= FEW;
     if (c->size == 1)
-        transpose_uint8_t(in, out, rows, cols, from_col, to_row);
+        (thin ? thin_uint8_t : transpose_uint8_t)(in, out, rows, cols, from_col, to_row);
     else if (c->size == 2)
-        transpose_uint16_t(in, out, rows, cols, from_col, to_row);
-    else if (c->size == 4)
-        transpose_uint32_t(in, out, rows, cols, from_col, to_row);
+        (thin ? thin_uint16_t : transpose_uint16_t)(in, out, rows, cols, from_col, to_row);
+    else if (c->size == 8)
+        (thin ? thin_uint64_t : transpose_uint64_t)(in, out, rows, cols, from_col, to_row);
+    else if (thin)
+        thin_uint32_t(in, out, rows, cols, from_col, to_row);
     else
-        transpose_uint64_t(in, out, rows, cols, from_col, to_row);
+        transpose_uint32_t(in, out, rows, cols, from_col, to_row, c->bytes >= STREAM_BYTES);
 }
 
 /* Units are numbered through all dims but the last; of a transpose's dim, UNIT_ROWS are one unit.
@@ -198,8 +306,8 @@ static void copy_unit(const void *context, int64_t unit)
         int64_t at = unit % size;
         unit /= size;
         if (d == c->across) {
-            at *= UNIT_ROWS;
-            rows = c->dim[d] - at < UNIT_ROWS ? c->dim[d] - at : UNIT_ROWS;
+            at *= c->row_block;
+            rows = c->dim[d] - at < c->row_block ? c->dim[d] - at : c->row_block;
         }
         in += at * c->from[d] * c->size;
         out += at * c->to[d] * c->size;
@@ -230,9 +338,12 @@ static void copy_unit(const void *context, int64_t unit)
 static void run_copy(const soma__call *call, strided_copy *c)
 {
     int64_t units = 1;
-    for (int d = 0; d < c->dims; d++)
+    c->bytes = c->size;
+    for (int d = 0; d < c->dims; d++) {
         if (c->dim[d] == 0)
             return;
+        c->bytes *= c->dim[d];
+    }
     merge_dims(c);
     /* One long run is cut, so that threads can share it. */
     int64_t most = BLOCK_BYTES / c->size;
@@ -255,8 +366,10 @@ static void run_copy(const soma__call *call, strided_copy *c)
     choose_kind(c);
     int64_t elements = c->dim[c->dims - 1];
     if (c->kind == TRANSPOSE) {
-        c->row_units = (c->dim[c->across] + UNIT_ROWS - 1) / UNIT_ROWS;
-        elements *= UNIT_ROWS;
+        /* Of few columns, as many rows as make a block: their lines are side by side. */
+        c->row_block = elements <= FEW ? BLOCK_BYTES / (elements * c->size) : UNIT_ROWS;
+        c->row_units = (c->dim[c->across] + c->row_block - 1) / c->row_block;
+        elements *= c->row_block;
     }
     for (int d = 0; d < c->dims - 1; d++)
         units *= d == c->across ? c->row_units : c->dim[d];
@@ -500,6 +613,7 @@ typedef struct index_job {
     int64_t size, before, after; /* of the axis, and around it */
     int64_t element;             /* bytes */
     int64_t panels;              /* scatter_add: groups of columns */
+    int64_t ranges, range;       /* scatter_add: of the axis; cells of one */
 } index_job;
 
 const char *soma__refuses_gather(const soma__call *call)
@@ -534,8 +648,11 @@ void soma__run_gather(const soma__call *call, const soma__isa_table *isa)
                     gather_unit);
 }
 
-/* Columns of a unit; each column is added up by one thread, in the order of the index. */
+/* A unit is a panel of columns of a range of y's rows: every cell is added up by one thread, in the
+ * order of the index. With few columns the rows are cut into ranges as well, each of which reads
+ * the whole index. */
 #define SCATTER_COLUMNS 64
+#define SCATTER_RANGES 16
 
 const char *soma__refuses_scatter_add(const soma__call *call)
 {
@@ -548,16 +665,22 @@ NO_SCRATCH(scatter_add)
 static void scatter_unit(const void *context, int64_t unit)
 {
     const index_job *job = context;
+    const int64_t first = unit % job->ranges * job->range;
+    const int64_t end = job->size - first < job->range ? job->size : first + job->range;
+    unit /= job->ranges;
     int64_t column = unit % job->panels * SCATTER_COLUMNS, a = unit / job->panels;
     int64_t columns = job->after - column < SCATTER_COLUMNS ? job->after - column : SCATTER_COLUMNS;
     float *y = (float *)(void *)job->y + a * job->size * job->after + column;
     const float *x =
         (const float *)(const void *)job->x + a * job->index->count * job->after + column;
-    for (int64_t k = 0; k < job->size; k++)
-        memset(y + k * job->after, 0, (size_t)columns * sizeof(float));
+    if (columns == job->after && end > first)
+        memset(y + first * columns, 0, (size_t)((end - first) * columns) * sizeof(float));
+    else
+        for (int64_t k = first; k < end; k++)
+            memset(y + k * job->after, 0, (size_t)columns * sizeof(float));
     for (int64_t i = 0; i < job->index->count; i++, x += job->after) {
         int64_t k = index_at(job->index, i);
-        if (k < 0 || k >= job->size)
+        if (k < first || k >= end)
             continue;
         float *to = y + k * job->after;
         for (int64_t b = 0; b < columns; b++)
@@ -576,8 +699,13 @@ void soma__run_scatter_add(const soma__call *call, const soma__isa_table *isa)
     job.size = attrs->size;
     around(&y->shape, attrs->axis, &job.before, &job.after);
     job.panels = (job.after + SCATTER_COLUMNS - 1) / SCATTER_COLUMNS;
+    job.ranges = job.before * job.panels < SCATTER_RANGES ? SCATTER_RANGES : 1;
+    job.range = (job.size + job.ranges - 1) / job.ranges;
+    job.ranges = (job.size + job.range - 1) / job.range;
     int64_t columns = job.after < SCATTER_COLUMNS ? job.after : SCATTER_COLUMNS;
-    soma__run_units(call, job.before * job.panels, (job.size + job.index->count) * columns * 4,
+    soma__run_units(call, job.before * job.panels * job.ranges,
+                    (job.range + job.index->count / job.ranges) * columns * 4 +
+                        job.index->count * 8,
                     &job, scatter_unit);
 }
 
