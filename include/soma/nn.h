@@ -149,6 +149,23 @@ SOMA_API soma_layer *soma_layer_spatial_dropout(double p);
 SOMA_API soma_layer *soma_layer_flatten(void);
 /* [B, …] -> [B, dims…] of one sample; a -1 means what is left. */
 SOMA_API soma_layer *soma_layer_reshape(soma_shape sample);
+/* [B, d0, d1, …] -> [B, d(axes[0]), d(axes[1]), …]; axes of one sample, `count` = its dims. */
+SOMA_API soma_layer *soma_layer_permute(const int64_t *axes, int count);
+
+typedef struct soma_embedding_options {
+    int64_t count;          /* categories; required */
+    int64_t units;          /* size of each vector; required */
+    bool padding;           /* category 0 stands for nothing: its vector is not learned */
+    soma_init_options init; /* default: normal */
+    bool frozen;
+    const char *name;
+} soma_embedding_options;
+/* [B…] whole numbers from 0 to count - 1 (f32 or u8) -> [B…,units]; weight [count,units]. Other
+ * numbers give zeros. */
+SOMA_API soma_layer *soma_layer_embedding_opt(soma_embedding_options options);
+#define soma_layer_embedding(count_, units_, ...)                                                  \
+    soma_layer_embedding_opt(                                                                      \
+        (soma_embedding_options){.count = (count_), .units = (units_), __VA_ARGS__})
 
 /* Blocks take their layers. `layers` is NULL-terminated. */
 SOMA_API soma_layer *soma_layer_sequential_list(soma_layer *const *layers);

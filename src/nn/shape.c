@@ -56,40 +56,52 @@ static const soma__field reshape_fields[] = {
     SOMA__FIELD_NAME(reshape_options),
 };
 
+/* A list of whole numbers, one for each dim of a sample at most. */
+static soma_status read_list(soma_shape *out, const char *key, const soma__value *list,
+                             const soma__tree *tree, const char *where, soma_error *err)
+{
+    *out = SOMA_SCALAR;
+    if (list->kind != SOMA__LIST || list->count >= SOMA_MAX_DIMS)
+        return soma__value_fail(tree, list, err,
+                                "%s.%s: expected a list of at most %d whole numbers, got %s", where,
+                                key, SOMA_MAX_DIMS - 1, soma__value_kind_text(list->kind));
+    for (const soma__value *item = list->first; item; item = item->next) {
+        if (item->kind != SOMA__INT)
+            return soma__value_fail(tree, item, err, "%s.%s: expected a whole number, got %s",
+                                    where, key, soma__value_kind_text(item->kind));
+        out->dim[out->ndim++] = item->integer;
+    }
+    return SOMA_OK;
+}
+
+static soma__value *write_list(const soma_shape *numbers, soma__tree *tree)
+{
+    soma__value *list = soma__value_new(tree, SOMA__LIST);
+    for (int i = 0; list && i < numbers->ndim; i++) {
+        soma__value *item = soma__value_int(tree, numbers->dim[i]);
+        if (!item)
+            return NULL;
+        soma__value_append(list, item);
+    }
+    return list;
+}
+
 static soma_status read_reshape(soma_layer *layer, const soma__tree *tree, const soma__value *value,
                                 const char *where, soma_error *err)
 {
     reshape_options *o = (reshape_options *)layer->options;
     const soma__value *list = o->shape;
     (void)value;
-
     o->shape = NULL;
-    if (list->kind != SOMA__LIST || list->count >= SOMA_MAX_DIMS)
-        return soma__value_fail(tree, list, err,
-                                "%s.shape: expected a list of at most %d whole numbers, got %s",
-                                where, SOMA_MAX_DIMS - 1, soma__value_kind_text(list->kind));
-    for (const soma__value *item = list->first; item; item = item->next) {
-        if (item->kind != SOMA__INT)
-            return soma__value_fail(tree, item, err, "%s.shape: expected a whole number, got %s",
-                                    where, soma__value_kind_text(item->kind));
-        o->sample.dim[o->sample.ndim++] = item->integer;
-    }
-    return SOMA_OK;
+    return read_list(&o->sample, "shape", list, tree, where, err);
 }
 
 static soma__value *write_reshape(const soma_layer *layer, const soma__field *field,
                                   soma__tree *tree)
 {
-    (void)field;
     const reshape_options *o = (const reshape_options *)layer->options;
-    soma__value *list = soma__value_new(tree, SOMA__LIST);
-    for (int i = 0; list && i < o->sample.ndim; i++) {
-        soma__value *item = soma__value_int(tree, o->sample.dim[i]);
-        if (!item)
-            return NULL;
-        soma__value_append(list, item);
-    }
-    return list;
+    (void)field;
+    return write_list(&o->sample, tree);
 }
 
 static soma_var build_reshape(soma__layer_build *b, const soma_layer *layer, soma_var x)
@@ -184,4 +196,85 @@ soma_layer *soma_layer_slice(int64_t axis, int64_t start, int64_t end)
 {
     return soma__layer_new(&soma__layer_slice,
                            &(slice_options){.axis = axis, .start = start, .end = end}, NULL, 0);
+}
+
+/* --- permute ------------------------------------------------------------------------------------
+ */
+
+typedef struct permute_options {
+    const soma__value *axes; /* only while a recipe is read */
+    soma_shape order;        /* the axes in the place of sizes */
+    const char *name;
+} permute_options;
+
+static const soma__field permute_fields[] = {
+    {.key = "axes",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = offsetof(permute_options, axes),
+     .required = true,
+     .doc = "of one sample in their new order, such as [2, 0, 1] for channels first"},
+    SOMA__FIELD_NAME(permute_options),
+};
+
+static soma_status read_permute(soma_layer *layer, const soma__tree *tree, const soma__value *value,
+                                const char *where, soma_error *err)
+{
+    permute_options *o = (permute_options *)layer->options;
+    const soma__value *list = o->axes;
+    (void)value;
+    o->axes = NULL;
+    return read_list(&o->order, "axes", list, tree, where, err);
+}
+
+static soma__value *write_permute(const soma_layer *layer, const soma__field *field,
+                                  soma__tree *tree)
+{
+    const permute_options *o = (const permute_options *)layer->options;
+    (void)field;
+    return write_list(&o->order, tree);
+}
+
+/* Negative axes count from the sample's end. */
+static soma_var build_permute(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    const permute_options *o = (const permute_options *)layer->options;
+    const int ndim = soma_var_shape(x).ndim - 1;
+    int64_t axes[SOMA_MAX_DIMS] = {0};
+
+    if (o->order.ndim != ndim)
+        return soma__layer_fail(b, layer, SOMA_SHAPE, "has %d axes, a sample has %d dimensions",
+                                o->order.ndim, ndim);
+    for (int i = 0; i < ndim; i++) {
+        const int64_t axis = o->order.dim[i];
+        if (axis < -ndim || axis >= ndim)
+            return soma__layer_fail(b, layer, SOMA_SHAPE,
+                                    "axis %lld is outside of the %d dimensions of a sample",
+                                    (long long)axis, ndim);
+        axes[i + 1] = axis < 0 ? axis + ndim + 1 : axis + 1;
+    }
+    return soma_permute(x, axes, ndim + 1);
+}
+
+const soma__layer_type soma__layer_permute = {
+    .name = "permute",
+    .prefix = "permute",
+    .doc = "the axes of each sample in another order",
+    .shapes = "[B,d0,d1,…] -> [B,d(axes[0]),d(axes[1]),…]",
+    .parameters = "",
+    .size = sizeof(permute_options),
+    .fields = permute_fields,
+    .field_count = SOMA__FIELD_COUNT(permute_fields),
+    .primary = "axes",
+    .transparent = true,
+    .build = build_permute,
+    .read = read_permute,
+    .write = write_permute,
+};
+
+soma_layer *soma_layer_permute(const int64_t *axes, int count)
+{
+    permute_options o = {.order = {.ndim = count}};
+    for (int i = 0; i < count && i < SOMA_MAX_DIMS; i++)
+        o.order.dim[i] = axes[i];
+    return soma__layer_new(&soma__layer_permute, &o, NULL, 0);
 }

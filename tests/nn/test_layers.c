@@ -350,6 +350,13 @@ static void pools_and_reshapes(void **state)
         soma_layer_sequential(soma_layer_reshape(SOMA_SHAPE(2, -1, 4)),
                               soma_layer_max_pool2d_opt((soma_pool_layer_options){.size = {1, 2}})),
         image, tensor_of(batch, values), (const double[]){5, 6, 7, 8, 13, 14, 15, 16}, 8);
+    static const float categories[] = {2, 0, 3, 7};
+    expect_output(soma_layer_permute((const int64_t[]){-1, 0}, 2), SOMA_SHAPE(2, 2),
+                  tensor_of(SOMA_SHAPE(1, 2, 2), categories), (const double[]){2, 3, 0, 7}, 4);
+    /* 7 is no category of four, nor has it a vector. */
+    expect_output(soma_layer_embedding(4, 2, .init = {.kind = SOMA_INIT_ONES}), SOMA_SHAPE(4),
+                  tensor_of(SOMA_SHAPE(1, 4), categories), (const double[]){1, 1, 1, 1, 1, 1, 0, 0},
+                  8);
 }
 
 static void joins_branches(void **state)
@@ -557,6 +564,14 @@ static void refuses_bad_layers(void **state)
     REFUSE(soma_layer_dropout(1), SOMA_SHAPE(4), SOMA_INVALID, "p must be from 0 to 0.999");
     REFUSE(soma_layer_dropout((double)NAN), SOMA_SHAPE(4), SOMA_INVALID, "p must be");
     REFUSE(soma_layer_reshape(SOMA_SHAPE(3, 5)), SOMA_SHAPE(4, 4), SOMA_SHAPE, "reshape1");
+    REFUSE(soma_layer_permute((const int64_t[]){1, 0}, 2), SOMA_SHAPE(4), SOMA_SHAPE,
+           "has 2 axes, a sample has 1 dimensions");
+    REFUSE(soma_layer_permute((const int64_t[]){1, 2}, 2), SOMA_SHAPE(4, 3), SOMA_SHAPE,
+           "axis 2 is outside of the 2 dimensions of a sample");
+    REFUSE(soma_layer_permute((const int64_t[]){1, -1}, 2), SOMA_SHAPE(4, 3), SOMA_INVALID,
+           "named twice");
+    REFUSE(soma_layer_embedding(0, 3), SOMA_SHAPE(4), SOMA_INVALID, "count must be at least 1");
+    REFUSE(soma_layer_embedding(3, 0), SOMA_SHAPE(4), SOMA_INVALID, "units must be at least 1");
     REFUSE(soma_layer_residual(NULL, NULL, SOMA_LINEAR), SOMA_SHAPE(4), SOMA_INVALID,
            "has no body");
     REFUSE(soma_layer_residual(soma_layer_dense(5), NULL, SOMA_LINEAR), SOMA_SHAPE(4), SOMA_SHAPE,

@@ -56,6 +56,9 @@ static void reads_every_form(void **state)
 {
     (void)state;
     expect_json("[flatten]", "[\"flatten\"]");
+    expect_json("- permute: [2, 0, 1]\n", "[{\"permute\": {\"axes\": [2, 0, 1]}}]");
+    expect_json("- embedding: {count: 9, units: 4, padding: true}\n",
+                "[{\"embedding\": {\"count\": 9, \"units\": 4, \"padding\": true}}]");
     expect_json("relu", "\"relu\"");
     expect_json("- flatten:\n- relu: {}\n", "[\"flatten\", \"relu\"]");
     expect_json("- dense: 128\n", "[{\"dense\": {\"units\": 128}}]");
