@@ -118,7 +118,8 @@ static const struct variant {
      {.optimizer = {.kind = SOMA_RADAM, .lookahead = 4, .schedule = SOMA_SCHEDULE_ONE_CYCLE}}},
     {"sam", {.accumulate = 2, .optimizer = {.momentum = 0.9, .sam = 0.05, .max_norm = 2}}},
     {"plateau",
-     {.monitor = "train.accuracy",
+     {.epochs = 5,
+      .monitor = "train.accuracy",
       .min_delta = 0.5,
       .optimizer = {.kind = SOMA_LAMB,
                     .schedule = SOMA_SCHEDULE_PLATEAU,
@@ -136,12 +137,13 @@ static bool stop_at(void *user, const soma_event *event)
 static void resumes(const struct variant *v, soma_context *context, const soma_data *data,
                     const soma_model *straight)
 {
-    /* Of six steps an epoch: within the first, at the end of the second, within the last. */
-    for (int64_t at = 4; at < 24; at += at == 4 ? 8 : 10) {
+    /* Of six steps an epoch: within the first, at the end of the second, … */
+    int64_t steps = v->options.batch ? 13 : 6 * (v->options.epochs ? v->options.epochs : 3);
+    for (int64_t at = 4; at < steps; at += 8) {
         char run[128];
         snprintf(run, sizeof run, "%s/%s-%d", folder, v->name, (int)at);
         soma_train_options options = v->options;
-        options.epochs = options.batch ? 24 : 4;
+        options.epochs = options.batch ? 15 : options.epochs ? options.epochs : 3;
         options.batch = options.batch ? options.batch : 40;
         options.folder = run;
         options.resume = true;
@@ -162,7 +164,7 @@ static void same_bits(void **state)
     soma_data data = digits();
     for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
         soma_train_options options = variants[i].options;
-        options.epochs = options.batch ? 24 : 4;
+        options.epochs = options.batch ? 15 : options.epochs ? options.epochs : 3;
         options.batch = options.batch ? options.batch : 40;
         soma_model *straight = train(network(one), &data, &options, SOMA_OK);
         soma_model *threads = train(network(three), &data, &options, SOMA_OK);
