@@ -113,12 +113,60 @@ SOMA_API soma_layer *soma_layer_conv2d_opt(soma_conv2d_options options);
     soma_layer_conv2d_opt((soma_conv2d_options){                                                   \
         .filters = (filters_), .kernel = {(kernel_), (kernel_)}, __VA_ARGS__})
 
+/* Of the other convolution layers; arrays have one entry for each image axis, and those that are
+ * left out are as the first (kernel) or 1. */
+typedef struct soma_conv_nd_layer_options {
+    int64_t filters;                /* required; not of depthwise_conv2d */
+    int64_t multiplier;             /* depthwise, separable: outputs of each channel; 0: 1 */
+    int64_t kernel[3];              /* 0: 3 */
+    int64_t stride[3], dilation[3]; /* 0: 1 */
+    int64_t pad[6];                 /* the begins of all axes, then their ends */
+    soma_padding padding;
+    int64_t output_padding[3]; /* transposed: cells added at the ends, less than the stride */
+    int64_t groups;            /* 0: 1 */
+    soma_activation activation;
+    soma_init_options init, bias_init; /* default, zeros */
+    bool no_bias, frozen;
+    const char *name;
+} soma_conv_nd_layer_options;
+/* [N,L,C] -> [N,Lo,filters]; weight [filters,k,C/groups], bias [filters]. */
+SOMA_API soma_layer *soma_layer_conv1d_opt(soma_conv_nd_layer_options options);
+/* [N,D,H,W,C] -> [N,Do,Ho,Wo,filters]; weight [filters,kd,kh,kw,C/groups], bias [filters]. */
+SOMA_API soma_layer *soma_layer_conv3d_opt(soma_conv_nd_layer_options options);
+/* The transposes: weight [C,k…,filters/groups], bias [filters]. */
+SOMA_API soma_layer *soma_layer_conv_transpose1d_opt(soma_conv_nd_layer_options options);
+SOMA_API soma_layer *soma_layer_conv_transpose2d_opt(soma_conv_nd_layer_options options);
+SOMA_API soma_layer *soma_layer_conv_transpose3d_opt(soma_conv_nd_layer_options options);
+/* [N,H,W,C] -> [N,Ho,Wo,C·multiplier]; weight [C·multiplier,kh,kw,1], bias [C·multiplier]. */
+SOMA_API soma_layer *soma_layer_depthwise_conv2d_opt(soma_conv_nd_layer_options options);
+/* [N,H,W,C] -> [N,Ho,Wo,filters]; depthwise [C·multiplier,kh,kw,1], pointwise
+ * [filters,1,1,C·multiplier], bias [filters]. */
+SOMA_API soma_layer *soma_layer_separable_conv2d_opt(soma_conv_nd_layer_options options);
+#define SOMA__CONV_ND(name_, filters_, kernel_, ...)                                               \
+    soma_layer_##name_##_opt(                                                                      \
+        (soma_conv_nd_layer_options){.filters = (filters_), .kernel = {(kernel_)}, __VA_ARGS__})
+#define soma_layer_conv1d(filters_, kernel_, ...)                                                  \
+    SOMA__CONV_ND(conv1d, filters_, kernel_, __VA_ARGS__)
+#define soma_layer_conv3d(filters_, kernel_, ...)                                                  \
+    SOMA__CONV_ND(conv3d, filters_, kernel_, __VA_ARGS__)
+#define soma_layer_conv_transpose1d(filters_, kernel_, ...)                                        \
+    SOMA__CONV_ND(conv_transpose1d, filters_, kernel_, __VA_ARGS__)
+#define soma_layer_conv_transpose2d(filters_, kernel_, ...)                                        \
+    SOMA__CONV_ND(conv_transpose2d, filters_, kernel_, __VA_ARGS__)
+#define soma_layer_conv_transpose3d(filters_, kernel_, ...)                                        \
+    SOMA__CONV_ND(conv_transpose3d, filters_, kernel_, __VA_ARGS__)
+#define soma_layer_depthwise_conv2d(kernel_, ...)                                                  \
+    SOMA__CONV_ND(depthwise_conv2d, 0, kernel_, __VA_ARGS__)
+#define soma_layer_separable_conv2d(filters_, kernel_, ...)                                        \
+    SOMA__CONV_ND(separable_conv2d, filters_, kernel_, __VA_ARGS__)
+
 typedef struct soma_pool_layer_options {
     int64_t size[2];   /* required; size[1] 0: as size[0] */
     int64_t stride[2]; /* 0: the window */
     int64_t pad[4];
     soma_padding padding;
-    bool count_pad;
+    int64_t dilation[2]; /* 0: 1 */
+    bool ceil_mode, count_pad;
     const char *name;
 } soma_pool_layer_options;
 SOMA_API soma_layer *soma_layer_max_pool2d_opt(soma_pool_layer_options options);
@@ -129,6 +177,60 @@ SOMA_API soma_layer *soma_layer_avg_pool2d_opt(soma_pool_layer_options options);
     soma_layer_avg_pool2d_opt((soma_pool_layer_options){.size = {(size_), (size_)}, __VA_ARGS__})
 /* [N,H,W,C] -> [N,C] */
 SOMA_API soma_layer *soma_layer_global_avg_pool2d(void);
+/* [N,…,C] -> [N,C], also of lines and volumes. */
+SOMA_API soma_layer *soma_layer_global_max_pool2d(void);
+
+/* Of the other pooling layers; arrays have one entry for each image axis. */
+typedef struct soma_pool_nd_layer_options {
+    int64_t size[3];     /* required; 0: as size[0] */
+    int64_t stride[3];   /* 0: the window */
+    int64_t dilation[3]; /* 0: 1 */
+    int64_t pad[6];      /* the begins of all axes, then their ends */
+    soma_padding padding;
+    bool ceil_mode;
+    bool count_pad; /* average */
+    double p;       /* Lp; 0: 2 */
+    const char *name;
+} soma_pool_nd_layer_options;
+SOMA_API soma_layer *soma_layer_max_pool1d_opt(soma_pool_nd_layer_options options);
+SOMA_API soma_layer *soma_layer_max_pool3d_opt(soma_pool_nd_layer_options options);
+SOMA_API soma_layer *soma_layer_avg_pool1d_opt(soma_pool_nd_layer_options options);
+SOMA_API soma_layer *soma_layer_avg_pool3d_opt(soma_pool_nd_layer_options options);
+SOMA_API soma_layer *soma_layer_lp_pool2d_opt(soma_pool_nd_layer_options options);
+#define SOMA__POOL_ND(name_, size_, ...)                                                           \
+    soma_layer_##name_##_opt((soma_pool_nd_layer_options){.size = {(size_)}, __VA_ARGS__})
+#define soma_layer_max_pool1d(size_, ...) SOMA__POOL_ND(max_pool1d, size_, __VA_ARGS__)
+#define soma_layer_max_pool3d(size_, ...) SOMA__POOL_ND(max_pool3d, size_, __VA_ARGS__)
+#define soma_layer_avg_pool1d(size_, ...) SOMA__POOL_ND(avg_pool1d, size_, __VA_ARGS__)
+#define soma_layer_avg_pool3d(size_, ...) SOMA__POOL_ND(avg_pool3d, size_, __VA_ARGS__)
+#define soma_layer_lp_pool2d(size_, ...) SOMA__POOL_ND(lp_pool2d, size_, __VA_ARGS__)
+/* [N,H,W,C] -> [N,height,width,C] whatever H and W are. */
+SOMA_API soma_layer *soma_layer_adaptive_max_pool2d(int64_t height, int64_t width);
+SOMA_API soma_layer *soma_layer_adaptive_avg_pool2d(int64_t height, int64_t width);
+
+typedef struct soma_upsample_options {
+    int64_t scale[2]; /* 0: 2, unless there is a size; scale[1] 0: as scale[0] */
+    int64_t size[2];  /* height and width of the result, in the place of scale */
+    soma_resize_mode mode;
+    bool align_corners;
+    const char *name;
+} soma_upsample_options;
+/* [N,H,W,C] -> [N,Ho,Wo,C] */
+SOMA_API soma_layer *soma_layer_upsample2d_opt(soma_upsample_options options);
+#define soma_layer_upsample2d(scale_, ...)                                                         \
+    soma_layer_upsample2d_opt((soma_upsample_options){.scale = {(scale_)}, __VA_ARGS__})
+/* [N,H,W,C] -> [N,H·block,W·block,C/block²] and back; see soma_depth_to_space. */
+SOMA_API soma_layer *soma_layer_depth_to_space(int64_t block, bool channels_first);
+SOMA_API soma_layer *soma_layer_space_to_depth(int64_t block, bool channels_first);
+/* Cells around an image: zeros, its cells mirrored, its outer cells, its opposite cells. */
+SOMA_API soma_layer *soma_layer_zero_pad2d(int64_t top, int64_t left, int64_t bottom,
+                                           int64_t right);
+SOMA_API soma_layer *soma_layer_reflection_pad2d(int64_t top, int64_t left, int64_t bottom,
+                                                 int64_t right);
+SOMA_API soma_layer *soma_layer_replication_pad2d(int64_t top, int64_t left, int64_t bottom,
+                                                  int64_t right);
+SOMA_API soma_layer *soma_layer_circular_pad2d(int64_t top, int64_t left, int64_t bottom,
+                                               int64_t right);
 
 typedef struct soma_norm_options {
     double momentum; /* of the running statistics, batch norm; 0: 0.1 (weight of the new value) */

@@ -34,6 +34,17 @@ typedef soma_pool_layer_options options;
          .offset = offsetof(options, padding),                                                     \
          .choices = soma__padding_names,                                                           \
          .doc = "same: the output is as large as input / stride; valid: no padding"},              \
+        {.key = "dilation",                                                                        \
+         .kind = SOMA__FIELD_INTS,                                                                 \
+         .offset = offsetof(options, dilation),                                                    \
+         .count = 2,                                                                               \
+         .min = 1,                                                                                 \
+         .max = INFINITY,                                                                          \
+         .doc = "distance between the window's cells [1]"},                                        \
+        {.key = "ceil_mode",                                                                       \
+         .kind = SOMA__FIELD_BOOL,                                                                 \
+         .offset = offsetof(options, ceil_mode),                                                   \
+         .doc = "one more window for the cells that are left over"},                               \
         SOMA__FIELD_NAME(options)
 
 static const soma__field max_fields[] = {WINDOW_FIELDS};
@@ -61,7 +72,9 @@ static soma_pool_options window(const options *o)
     return (soma_pool_options){.size = {o->size[0], o->size[1]},
                                .stride = {o->stride[0], o->stride[1]},
                                .pad = {o->pad[0], o->pad[1], o->pad[2], o->pad[3]},
+                               .dilation = {o->dilation[0], o->dilation[1]},
                                .padding = o->padding,
+                               .ceil_mode = o->ceil_mode,
                                .count_pad = o->count_pad};
 }
 
@@ -115,6 +128,9 @@ static soma_layer *pool_layer(const soma__layer_type *type, soma_pool_layer_opti
     for (int i = 0; i < 2; i++)
         if (!o.stride[i] && o.stride[1 - i])
             o.stride[i] = o.size[i];
+    if (o.dilation[0] || o.dilation[1])
+        for (int i = 0; i < 2; i++)
+            o.dilation[i] = o.dilation[i] ? o.dilation[i] : 1;
     return soma__layer_new(type, &o, NULL, 0);
 }
 
