@@ -29,6 +29,16 @@ foreach(source ${SOMA_TEST_SOURCES})
     ENVIRONMENT "SOMA_PROGRAM=${CMAKE_CURRENT_BINARY_DIR}/soma")
 endforeach()
 
+# What `soma ops` says about the tests of each op is counted when the program is built.
+if(TARGET soma AND TARGET test_ops_ops)
+  file(GLOB SOMA_GOLDEN CONFIGURE_DEPENDS tests/golden/*.safetensors)
+  add_custom_command(OUTPUT tested_ops.inc DEPENDS test_ops_ops ${SOMA_GOLDEN} VERBATIM
+    COMMAND sh -c "\"$<TARGET_FILE:test_ops_ops>\" tested >tested_ops.inc")
+  target_sources(soma PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/tested_ops.inc)
+  target_include_directories(soma PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+  target_compile_definitions(soma PRIVATE SOMA_TESTED_OPS)
+endif()
+
 # Corpora of the fuzzers, replayed as plain tests.
 file(GLOB SOMA_FUZZERS CONFIGURE_DEPENDS fuzz/fuzz_*.c)
 foreach(source ${SOMA_FUZZERS})

@@ -27,6 +27,18 @@ typedef enum soma_activation {
     SOMA_SOFTMAX, /* over the last axis */
     SOMA_LOG_SOFTMAX,
     SOMA_RELU6, /* min(max(x, 0), 6) */
+    SOMA_SELU,
+    SOMA_CELU, /* alpha 1 */
+    SOMA_HARD_SIGMOID,
+    SOMA_HARD_SWISH,
+    SOMA_HARD_TANH, /* within [-1, 1] */
+    SOMA_MISH,
+    SOMA_SOFTSIGN,
+    SOMA_LOGSIGMOID,
+    SOMA_SOFTSHRINK, /* lambda 0.5, as hardshrink */
+    SOMA_HARDSHRINK,
+    SOMA_TANHSHRINK,
+    SOMA_SOFTMIN, /* over the last axis */
 } soma_activation;
 
 typedef enum soma_init {

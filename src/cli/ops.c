@@ -8,6 +8,7 @@
 #include "nn/layer.h"
 #include "nn/nn.h"
 #include "optim/optim.h"
+#include "plan/backend.h"
 #include "train/loss.h"
 
 /* --- ops ----------------------------------------------------------------------------------------
@@ -24,6 +25,51 @@ static const char *gradient_text(const soma__op *op)
     return op->gradient ? "yes" : "not defined: an error that names the op";
 }
 
+static const char *gradient_word(const soma__op *op)
+{
+    if (op->flags & SOMA__OP_LEAF)
+        return "leaf";
+    if (op->decompose)
+        return "parts";
+    return op->gradient == soma__grad_none ? "none" : op->gradient ? "yes" : "error";
+}
+
+/* Where the op's work is done on this machine: fused programs run f32 elementwise ops, other
+ * kernels have a row of their own. */
+static const char *kernel_word(const soma__op *op)
+{
+    const soma__backend *backend = soma__cpu_backend(NULL);
+    if (op->flags & (SOMA__OP_LEAF | SOMA__OP_VIEW))
+        return "free";
+    for (int i = 0; backend && i < backend->count; i++)
+        if (strcmp(backend->kernels[i].op, op->name) == 0)
+            return backend->name;
+    if (op->decompose)
+        return "parts";
+    return backend && op->scalar && op->scalar < SOMA__SCALAR_COUNT ? "cpu fused" : "reference";
+}
+
+/* How an op is tested: the build counts the samples of tests/ops (valid, refused, worked by hand)
+ * and the cases of tests/golden, whose values are PyTorch's. A build without tests cannot know. */
+typedef struct tested_op {
+    const char *op;
+    int valid, refused, worked, golden;
+} tested_op;
+
+static const tested_op tested[] = {
+#ifdef SOMA_TESTED_OPS
+#include "tested_ops.inc"
+#endif
+    {0}};
+
+static const tested_op *tests_of(const soma__op *op)
+{
+    for (const tested_op *t = tested; t->op; t++)
+        if (strcmp(t->op, op->name) == 0)
+            return t;
+    return NULL;
+}
+
 static void add_inputs(soma__text *out, const soma__op *op)
 {
     soma__text_add(out, "%s(", op->name);
@@ -36,8 +82,13 @@ static void print_op(const soma__op *op, bool with_doc)
 {
     soma__text call = {0};
     add_inputs(&call, op);
+    const tested_op *t = tests_of(op);
+    char tests[32] = "-";
+    if (t)
+        snprintf(tests, sizeof(tests), "%d + %d", t->valid + t->refused, t->golden);
     if (!call.failed && with_doc)
-        printf("  %-38s %s\n", call.data, op->doc);
+        printf("  %-36s %-6s %-10s %-8s %s\n", call.data, gradient_word(op), kernel_word(op), tests,
+               op->doc);
     else if (!call.failed)
         printf("%s: %s\n", call.data, op->doc);
     soma__text_free(&call);
@@ -66,7 +117,13 @@ static void print_detail(const soma__op *op)
         printf(" or more");
     else if (op->max_inputs > op->min_inputs)
         printf(" to %d", op->max_inputs);
-    printf("\ngradient  %s\n", gradient_text(op));
+    printf("\ngradient  %s\nkernel    %s\n", gradient_text(op), kernel_word(op));
+    const tested_op *t = tests_of(op);
+    if (t)
+        printf("tests     %d valid samples, %d refused, %d worked by hand; %d cases of PyTorch's\n",
+               t->valid, t->refused, t->worked, t->golden);
+    else
+        printf("tests     not known: built without them\n");
     if (op->decompose)
         printf("composite: built out of other ops, which a kernel may still claim whole\n");
     if (op->flags & SOMA__OP_RANDOM)
@@ -94,6 +151,14 @@ static void json_op(const soma__op *op)
     cli_json_int(&json, "min_inputs", op->min_inputs);
     cli_json_int(&json, "max_inputs", op->max_inputs);
     cli_json_string(&json, "gradient", gradient_text(op));
+    cli_json_string(&json, "kernel", kernel_word(op));
+    const tested_op *t = tests_of(op);
+    if (t) {
+        cli_json_int(&json, "valid_samples", t->valid);
+        cli_json_int(&json, "refused_samples", t->refused);
+        cli_json_int(&json, "worked_samples", t->worked);
+        cli_json_int(&json, "golden_cases", t->golden);
+    }
     cli_json_bool(&json, "composite", op->decompose != NULL);
     cli_json_bool(&json, "internal", (op->flags & SOMA__OP_INTERNAL) != 0);
     soma__text_add(&list.text, "{");
@@ -109,6 +174,7 @@ static void json_op(const soma__op *op)
 /* Ops by family, in the order in which the table first names the families. */
 static void list_ops(void)
 {
+    printf("  %-36s %-6s %-10s %-8s\n\n", "op", "grad", "kernel", "samples + PyTorch's cases");
     for (int i = 0; i < soma__op_count(); i++) {
         const char *family = soma__op_at(i)->family;
         bool seen = false;

@@ -7,9 +7,12 @@
 
 /* In the order of soma_activation. */
 const char *const soma__activation_names[] = {
-    "linear",     "relu", "tanh",     "sigmoid", "gelu",        "gelu_tanh", "silu",
-    "leaky_relu", "elu",  "softplus", "softmax", "log_softmax", "relu6",     NULL};
-_Static_assert(sizeof soma__activation_names / sizeof soma__activation_names[0] == SOMA_RELU6 + 2,
+    "linear",  "relu",       "tanh",       "sigmoid",      "gelu",       "gelu_tanh",
+    "silu",    "leaky_relu", "elu",        "softplus",     "softmax",    "log_softmax",
+    "relu6",   "selu",       "celu",       "hard_sigmoid", "hard_swish", "hard_tanh",
+    "mish",    "softsign",   "logsigmoid", "softshrink",   "hardshrink", "tanhshrink",
+    "softmin", NULL};
+_Static_assert(sizeof soma__activation_names / sizeof soma__activation_names[0] == SOMA_SOFTMIN + 2,
                "one name for each activation");
 
 bool soma__activation_relu_like(soma_activation activation)
@@ -23,12 +26,24 @@ bool soma__activation_relu_like(soma_activation activation)
     case SOMA_ELU:
     case SOMA_SOFTPLUS:
     case SOMA_RELU6:
+    case SOMA_CELU:
+    case SOMA_HARD_SWISH:
+    case SOMA_MISH:
         return true;
     case SOMA_LINEAR:
     case SOMA_TANH:
     case SOMA_SIGMOID:
     case SOMA_SOFTMAX:
     case SOMA_LOG_SOFTMAX:
+    case SOMA_SELU: /* keeps the variance by itself */
+    case SOMA_HARD_SIGMOID:
+    case SOMA_HARD_TANH:
+    case SOMA_SOFTSIGN:
+    case SOMA_LOGSIGMOID:
+    case SOMA_SOFTSHRINK:
+    case SOMA_HARDSHRINK:
+    case SOMA_TANHSHRINK:
+    case SOMA_SOFTMIN:
         break;
     }
     return false;
@@ -62,7 +77,31 @@ soma_var soma__activate(soma_activation activation, soma_var x)
     case SOMA_LOG_SOFTMAX:
         return soma_log_softmax(x, -1);
     case SOMA_RELU6:
-        return soma_clamp(x, 0, 6);
+        return soma_relu6(x);
+    case SOMA_SELU:
+        return soma_selu(x);
+    case SOMA_CELU:
+        return soma_celu(x, 1);
+    case SOMA_HARD_SIGMOID:
+        return soma_hard_sigmoid(x);
+    case SOMA_HARD_SWISH:
+        return soma_hard_swish(x);
+    case SOMA_HARD_TANH:
+        return soma_hard_tanh(x, -1, 1);
+    case SOMA_MISH:
+        return soma_mish(x);
+    case SOMA_SOFTSIGN:
+        return soma_softsign(x);
+    case SOMA_LOGSIGMOID:
+        return soma_logsigmoid(x);
+    case SOMA_SOFTSHRINK:
+        return soma_softshrink(x, 0.5);
+    case SOMA_HARDSHRINK:
+        return soma_hardshrink(x, 0.5);
+    case SOMA_TANHSHRINK:
+        return soma_tanhshrink(x);
+    case SOMA_SOFTMIN:
+        return soma_softmin(x, -1);
     }
     soma_graph_fail(x.graph, SOMA_INVALID, "there is no activation number %d", (int)activation);
     return (soma_var){x.graph, -1};

@@ -323,9 +323,22 @@ static void activates(void **state)
         [SOMA_SOFTPLUS] = {0.12692801, 0.97407698},
         [SOMA_SOFTMAX] = {0.07585818, 0.92414182},
         [SOMA_LOG_SOFTMAX] = {-2.57888973, -0.07888973},
+        [SOMA_RELU6] = {0, 0.5},
+        [SOMA_SELU] = {-1.5201665, 0.52535049},
+        [SOMA_CELU] = {-0.86466472, 0.5},
+        [SOMA_HARD_SIGMOID] = {0.16666667, 0.58333333},
+        [SOMA_HARD_SWISH] = {-0.33333333, 0.29166667},
+        [SOMA_HARD_TANH] = {-1, 0.5},
+        [SOMA_MISH] = {-0.25250148, 0.37524521},
+        [SOMA_SOFTSIGN] = {-0.66666667, 0.33333333},
+        [SOMA_LOGSIGMOID] = {-2.126928, -0.47407698},
+        [SOMA_SOFTSHRINK] = {-1.5, 0},
+        [SOMA_HARDSHRINK] = {-2, 0},
+        [SOMA_TANHSHRINK] = {-1.0359724, 0.037882843},
+        [SOMA_SOFTMIN] = {0.92414182, 0.07585818},
     };
     (void)state;
-    for (int i = 0; i <= SOMA_LOG_SOFTMAX; i++)
+    for (int i = 0; i <= SOMA_SOFTMIN; i++)
         expect_output(soma_layer_activation((soma_activation)i), SOMA_SHAPE(2),
                       tensor_of(SOMA_SHAPE(1, 2), values), want[i], 2);
 }

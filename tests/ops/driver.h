@@ -82,6 +82,9 @@ int driver_check(const char *op);
 int driver_grad(const char *op);
 /* Prints one line per sample: time per run, GFLOP/s, GB/s, kernel. */
 int driver_perf(const char *op);
+/* Prints a row {"op", valid, refused, worked, golden}, for each op, to be included by the program:
+ * `soma ops` shows how each is tested. */
+int driver_tested(const char *op);
 /* The number of sample rows that a mode looked at last, so that a test can see that it did work. */
 int driver_seen(void);
 
