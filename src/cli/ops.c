@@ -58,7 +58,7 @@ typedef struct tested_op {
 
 static const tested_op tested[] = {
 #ifdef SOMA_TESTED_OPS
-#include "tested_ops.inc"
+#include <tested_ops.inc> /* made by the build: cmake/tests.cmake */
 #endif
     {0}};
 

@@ -102,8 +102,8 @@ expect_json "$soma" profile runs/line/model.safetensors --train --json --runs 2
 # ops, data, bench
 expect 0 "conv2d" "$soma" ops
 expect 0 "stride" "$soma" ops conv2d
-expect 0 "cpu fused  [1-9]" "$soma" ops
-expect 0 "[1-9] worked by hand; [1-9]" "$soma" ops conv2d
+expect 0 "cpu fused" "$soma" ops
+expect 0 " worked by hand" "$soma" ops conv2d
 expect 0 "spatial_dropout" "$soma" ops --layers
 expect 0 "filters" "$soma" ops --layers conv2d
 expect_json "$soma" ops --json
