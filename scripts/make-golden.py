@@ -335,6 +335,34 @@ def make_sample_losses():
     case("contrastive", contrastive, a=a, b=b, t=torch.tensor([1.0, 0, 1, 0, 0]).double())
 
 
+def make_norm_group():
+    image, gamma, beta = rand(2, 3, 4, 6, low=-2, high=3), rand(6, low=0.5, high=1.5), rand(6)
+    first, last = lambda x: x.movedim(-1, 1), lambda x: x.movedim(1, -1)
+    case("group_norm", lambda x, g, b: last(F.group_norm(first(x), 3, g, b, 1e-5)), x=image,
+         g=gamma, b=beta)
+    case("group_norm_matrix", lambda x, g, b: F.group_norm(x, 2, g, b, 1e-3), x=rand(3, 6),
+         g=gamma, b=beta)
+    case("instance_norm", lambda x, g, b: last(F.instance_norm(first(x), None, None, g, b,
+                                                               eps=1e-5)), x=image, g=gamma,
+         b=beta)
+    case("rms_norm", lambda x, g: F.rms_norm(x, (6,), g, 1e-5), x=image, g=gamma)
+    case("local_response_norm", lambda x: last(F.local_response_norm(first(x), 5, 0.5, 0.75, 2)),
+         x=image)
+    case("local_response_norm_even",
+         lambda x: last(F.local_response_norm(first(x), 4, 0.5, 0.75, 1)), x=image)
+    case("weight_norm", lambda v, g: torch._weight_norm(v, g, 0), v=rand(4, 3, 3, 2),
+         g=rand(4, 1, 1, 1, low=0.5, high=2))
+    # spectral_norm as a layer: one step of the power iteration, then the gradient past it.
+    dense = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(5, 4).double())
+    spectral, w = dense.parametrizations.weight[0], rand(4, 5)
+    u, v = (
+        spectral._u.float().double(), spectral._v.float().double())
+    spectral._u.copy_(u)
+    spectral._v.copy_(v)
+    case("spectral_norm", lambda w, u, v: spectral(w) + 0 * (u.sum() + v.sum()), fixed="uv", w=w,
+         u=u, v=v)
+
+
 def make_loss_group():
     make_value_losses()
     make_binary_losses()
@@ -1091,3 +1119,4 @@ if __name__ == "__main__":
     group(target, "sort", make_sort)
     group(target, "einsum", make_einsum)
     group(target, "summary", make_summaries)
+    group(target, "norms", make_norm_group)

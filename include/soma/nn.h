@@ -254,12 +254,44 @@ typedef struct soma_norm_options {
 SOMA_API soma_layer *soma_layer_batch_norm_opt(soma_norm_options options);
 /* weight [C], bias [C] over the last axis. */
 SOMA_API soma_layer *soma_layer_layer_norm_opt(soma_norm_options options);
+/* weight [C], bias [C]; the statistics are those of each sample over its cells. */
+typedef struct soma_group_norm_options {
+    int64_t groups; /* required; divides C */
+    double eps;     /* 0: 1e-5 */
+    bool frozen;
+    const char *name;
+} soma_group_norm_options;
+SOMA_API soma_layer *soma_layer_group_norm_opt(soma_group_norm_options options);
+SOMA_API soma_layer *soma_layer_instance_norm_opt(soma_norm_options options);
+/* weight [C] over the last axis. */
+SOMA_API soma_layer *soma_layer_rms_norm_opt(soma_norm_options options);
+typedef struct soma_response_norm_options {
+    int64_t size;          /* 0: 5 channels */
+    double alpha, beta, k; /* 0: 1e-4, 0.75, 1 */
+    const char *name;
+} soma_response_norm_options;
+SOMA_API soma_layer *soma_layer_local_response_norm_opt(soma_response_norm_options options);
+#define soma_layer_group_norm(groups_, ...)                                                        \
+    soma_layer_group_norm_opt((soma_group_norm_options){.groups = (groups_), __VA_ARGS__})
+#define soma_layer_instance_norm(...) soma_layer_instance_norm_opt((soma_norm_options){__VA_ARGS__})
+#define soma_layer_rms_norm(...) soma_layer_rms_norm_opt((soma_norm_options){__VA_ARGS__})
+#define soma_layer_local_response_norm(...)                                                        \
+    soma_layer_local_response_norm_opt((soma_response_norm_options){__VA_ARGS__})
+/* Wrappers: the weights of the layers inside (those of two dimensions and more) become
+ * weight_g · weight_v / ‖weight_v‖, or weight over its largest singular value as known from the
+ * buffers weight_u and weight_v, which follow by one step of power iteration in each training
+ * step. */
+SOMA_API soma_layer *soma_layer_weight_norm(soma_layer *layer);
+SOMA_API soma_layer *soma_layer_spectral_norm(soma_layer *layer);
 #define soma_layer_batch_norm(...) soma_layer_batch_norm_opt((soma_norm_options){__VA_ARGS__})
 #define soma_layer_layer_norm(...) soma_layer_layer_norm_opt((soma_norm_options){__VA_ARGS__})
 
 SOMA_API soma_layer *soma_layer_activation(soma_activation activation);
 SOMA_API soma_layer *soma_layer_dropout(double p);
 SOMA_API soma_layer *soma_layer_spatial_dropout(double p);
+SOMA_API soma_layer *soma_layer_alpha_dropout(double p);
+SOMA_API soma_layer *soma_layer_stochastic_depth(double p); /* drops whole samples */
+SOMA_API soma_layer *soma_layer_gaussian_noise(double deviation);
 SOMA_API soma_layer *soma_layer_flatten(void);
 /* [B, …] -> [B, dims…] of one sample; a -1 means what is left. */
 SOMA_API soma_layer *soma_layer_reshape(soma_shape sample);

@@ -595,6 +595,25 @@ SOMA_API soma_var soma_layer_norm(soma_var x, soma_var gamma, soma_var beta, dou
 SOMA_API soma_var soma_batch_norm(soma_var x, soma_var mean, soma_var var, soma_var gamma,
                                   soma_var beta, double eps);
 
+/* The same with the statistics of each sample over all cells and over each of `groups` runs of
+ * channels (Wu & He 2018), or over the cells of each channel (Ulyanov et al. 2016): x [N,…,C],
+ * gamma, beta [C]; groups divides C. */
+SOMA_API soma_var soma_group_norm(soma_var x, soma_var gamma, soma_var beta, int64_t groups,
+                                  double eps);
+SOMA_API soma_var soma_instance_norm(soma_var x, soma_var gamma, soma_var beta, double eps);
+/* x / √(mean(x²) + eps) · gamma over the last axis (Zhang & Sennrich 2019); gamma [C]. */
+SOMA_API soma_var soma_rms_norm(soma_var x, soma_var gamma, double eps);
+/* x / (k + alpha/size · Σ x²)^beta, the sum over channels [c - size/2, c + (size-1)/2] of those
+ * that there are (Krizhevsky et al. 2012; PyTorch's window, for even sizes ONNX's is one
+ * further on). x [N,…,C]. */
+SOMA_API soma_var soma_local_response_norm(soma_var x, int64_t size, double alpha, double beta,
+                                           double k);
+/* Weights: g · v / ‖v‖ for each slice along axis 0 (Salimans & Kingma 2016); v [O,…], g [O,1,…]. */
+SOMA_API soma_var soma_weight_norm(soma_var v, soma_var g);
+/* w / (uᵀ W v), W = w as a matrix [O, rest], u [O] and v [rest] its first singular vectors as far
+ * as they are known (Miyato et al. 2018). Stop their gradients to train as the paper does. */
+SOMA_API soma_var soma_spectral_norm(soma_var w, soma_var u, soma_var v);
+
 /* --- softmax ------------------------------------------------------------------------
  */
 SOMA_API soma_var soma_softmax(soma_var x, int64_t axis);
@@ -616,6 +635,11 @@ SOMA_API soma_var soma_random_bernoulli(soma_var key, soma_shape shape, double p
 SOMA_API soma_var soma_dropout(soma_var x, soma_var key, double p, uint32_t stream);
 /* The same with one draw per feature map: x [N,…,C], mask [N,1…,C]. */
 SOMA_API soma_var soma_spatial_dropout(soma_var x, soma_var key, double p, uint32_t stream);
+/* The same with one draw per sample: whole branches of a residual network (Huang et al. 2016). */
+SOMA_API soma_var soma_stochastic_depth(soma_var x, soma_var key, double p, uint32_t stream);
+/* For networks of selu: what is dropped gets selu's lower limit, then all is moved so that mean and
+ * variance stay (Klambauer et al. 2017). */
+SOMA_API soma_var soma_alpha_dropout(soma_var x, soma_var key, double p, uint32_t stream);
 
 #ifdef __cplusplus
 }

@@ -82,3 +82,94 @@ soma_layer *soma_layer_spatial_dropout(double p)
 {
     return soma__layer_new(&soma__layer_spatial_dropout, &(options){.p = p}, NULL, 0);
 }
+
+static soma_var build_alpha(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    const options *o = (const options *)layer->options;
+    return active(b, layer) ? soma_alpha_dropout(x, b->key, o->p, soma__layer_stream(b)) : x;
+}
+
+static soma_var build_depth(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    const options *o = (const options *)layer->options;
+    return active(b, layer) ? soma_stochastic_depth(x, b->key, o->p, soma__layer_stream(b)) : x;
+}
+
+/* Here p is the deviation. */
+static soma_var build_noise(soma__layer_build *b, const soma_layer *layer, soma_var x)
+{
+    const options *o = (const options *)layer->options;
+    if (!active(b, layer))
+        return x;
+    soma_var noise = soma_random_normal(b->key, soma_var_shape(x), soma__layer_stream(b));
+    noise = soma_cast(soma_mul_scalar(noise, o->p), soma_var_dtype(x));
+    return soma_add(x, noise);
+}
+
+static const soma__field noise_fields[] = {
+    {.key = "deviation",
+     .kind = SOMA__FIELD_FLOAT,
+     .offset = offsetof(options, p),
+     .min = 0,
+     .max = 1e9,
+     .required = true,
+     .doc = "of the noise"},
+    SOMA__FIELD_NAME(options),
+};
+
+const soma__layer_type soma__layer_alpha_dropout = {
+    .name = "alpha_dropout",
+    .prefix = "dropout",
+    .doc = "dropout for networks of selu, which keeps mean and variance (Klambauer et al. 2017)",
+    .shapes = "[B…] -> [B…]",
+    .parameters = "",
+    .size = sizeof(options),
+    .fields = fields,
+    .field_count = SOMA__FIELD_COUNT(fields),
+    .primary = "p",
+    .transparent = true,
+    .build = build_alpha,
+};
+
+const soma__layer_type soma__layer_stochastic_depth = {
+    .name = "stochastic_depth",
+    .prefix = "dropout",
+    .doc = "drops whole samples: at the end of a residual body, the block (Huang et al. 2016)",
+    .shapes = "[N,…] -> [N,…]",
+    .parameters = "",
+    .size = sizeof(options),
+    .fields = fields,
+    .field_count = SOMA__FIELD_COUNT(fields),
+    .primary = "p",
+    .transparent = true,
+    .build = build_depth,
+};
+
+const soma__layer_type soma__layer_gaussian_noise = {
+    .name = "gaussian_noise",
+    .prefix = "noise",
+    .doc = "in training adds normal noise to each value",
+    .shapes = "[B…] -> [B…]",
+    .parameters = "",
+    .size = sizeof(options),
+    .fields = noise_fields,
+    .field_count = SOMA__FIELD_COUNT(noise_fields),
+    .primary = "deviation",
+    .transparent = true,
+    .build = build_noise,
+};
+
+soma_layer *soma_layer_alpha_dropout(double p)
+{
+    return soma__layer_new(&soma__layer_alpha_dropout, &(options){.p = p}, NULL, 0);
+}
+
+soma_layer *soma_layer_stochastic_depth(double p)
+{
+    return soma__layer_new(&soma__layer_stochastic_depth, &(options){.p = p}, NULL, 0);
+}
+
+soma_layer *soma_layer_gaussian_noise(double deviation)
+{
+    return soma__layer_new(&soma__layer_gaussian_noise, &(options){.p = deviation}, NULL, 0);
+}

@@ -717,6 +717,13 @@ soma_var soma__layer_param(soma__layer_build *b, const soma_layer *layer, const 
     char full[SOMA__LAYER_PATH_SIZE + 32];
     int index;
 
+    if (b->reparam && param->shape.ndim >= 2 && strcmp(param->name, "weight") == 0) {
+        soma__reparam reparam = b->reparam;
+        b->reparam = NULL;
+        soma_var weight = reparam(b, layer, param);
+        b->reparam = reparam;
+        return weight;
+    }
     snprintf(full, sizeof full, "%s.%s", b->path, param->name);
     if (b->measuring)
         return measure_param(b, layer, full, param);

@@ -21,6 +21,7 @@
 
 typedef struct soma__layer_type soma__layer_type;
 typedef struct soma__layer_build soma__layer_build;
+struct soma__param;
 
 struct soma_layer {
     const soma__layer_type *type; /* NULL only in the constant layers that stand for a fault */
@@ -165,6 +166,10 @@ bool soma__activation_relu_like(soma_activation activation);
 /* --- building ----------------------------------------------------------------------------------
  */
 
+/* How a wrapper makes the weights of the layers inside (reparam.c). */
+typedef soma_var (*soma__reparam)(soma__layer_build *b, const soma_layer *layer,
+                                  const struct soma__param *param);
+
 struct soma__layer_build {
     soma_model *model;
     soma_graph *graph;
@@ -183,7 +188,8 @@ struct soma__layer_build {
     size_t counted;               /* nodes below this one are in some row's flops */
     int cursor;                   /* parameters are asked for in the same order each time */
     int level;
-    uint32_t use, uses;               /* number of the shared use at work, 0: none; given so far */
+    uint32_t use, uses;    /* number of the shared use at work, 0: none; given so far */
+    soma__reparam reparam; /* of parameters called weight with two dimensions or more; or NULL */
     char path[SOMA__LAYER_PATH_SIZE]; /* "features.conv1" */
     soma_var share; /* weight of this batch in running statistics; graph NULL: the layer's own */
 };

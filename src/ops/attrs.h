@@ -129,10 +129,17 @@ typedef struct soma__axis_attrs {
     int64_t axis;
 } soma__axis_attrs;
 
-/* layer_norm, batch_norm. */
+/* layer_norm, batch_norm, group_norm, instance_norm, rms_norm. */
 typedef struct soma__norm_attrs {
     double eps;
+    int64_t groups; /* group_norm; else 0 */
 } soma__norm_attrs;
+
+/* local_response_norm. */
+typedef struct soma__response_attrs {
+    int64_t size;
+    double alpha, beta, k;
+} soma__response_attrs;
 
 /* The losses. What number and flag stand for is in the attribute table of each. */
 typedef struct soma__loss_attrs {

@@ -240,6 +240,45 @@ static soma_var spatial_dropout_decompose(soma_graph *graph, const soma_var *in,
     return drop(in[0], in[1], shape, attrs);
 }
 
+/* What is dropped becomes -α', selu's limit, and the result is moved so that mean and variance
+ * stay: a·(x·m + (m - 1)·α' + α'·p), a = 1/√((1 + p·α'²)(1 - p)). */
+static soma_var alpha_dropout_decompose(soma_graph *graph, const soma_var *in, int nin,
+                                        const void *attributes)
+{
+    const soma__dropout_attrs *attrs = attributes;
+    const double limit = 1.7580993408473766;
+    double p = attrs->p, keep = 1 - p;
+    (void)graph;
+    (void)nin;
+    if (p == 0)
+        return in[0];
+    double a = 1 / sqrt((1 + p * limit * limit) * keep);
+    soma_var mask =
+        soma_random_bernoulli(in[1], soma_var_shape(in[0]), keep, (uint32_t)attrs->stream);
+    soma_var dropped = soma_scalar(in[0].graph, soma_var_dtype(in[0]), -limit);
+    soma_var kept = soma_where(mask, in[0], dropped);
+    return soma_mul_scalar(soma_add_scalar(kept, limit * p), a);
+}
+
+static soma_status stochastic_depth_rule(soma__rule *rule)
+{
+    SOMA__TRY(dropout_rule(rule));
+    if (rule->in_shape[0].ndim < 1)
+        return soma__rule_fail(rule, SOMA_SHAPE, "x must be [N,…]: one draw for each sample");
+    return SOMA_OK;
+}
+
+static soma_var stochastic_depth_decompose(soma_graph *graph, const soma_var *in, int nin,
+                                           const void *attrs)
+{
+    soma_shape shape = soma_var_shape(in[0]);
+    (void)graph;
+    (void)nin;
+    for (int d = 1; d < shape.ndim; d++)
+        shape.dim[d] = 1;
+    return drop(in[0], in[1], shape, attrs);
+}
+
 static const soma__attr dropout_attrs[] = {
     {"stream", SOMA__ATTR_INT, offsetof(soma__dropout_attrs, stream), 1,
      "tells draws of one step apart"},
@@ -283,4 +322,42 @@ soma_var soma_spatial_dropout(soma_var x, soma_var key, double p, uint32_t strea
 {
     soma__dropout_attrs attrs = {stream, p};
     return soma__graph_add(NULL, &soma__op_spatial_dropout, (soma_var[]){x, key}, 2, &attrs);
+}
+
+const soma__op soma__op_alpha_dropout = {
+    .name = "alpha_dropout",
+    .family = "random",
+    .doc = "dropout after selu: mean and variance stay",
+    .inputs = "x key",
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .attr_size = sizeof(soma__dropout_attrs),
+    .attrs = dropout_attrs,
+    .rule = dropout_rule,
+    .decompose = alpha_dropout_decompose,
+};
+
+const soma__op soma__op_stochastic_depth = {
+    .name = "stochastic_depth",
+    .family = "random",
+    .doc = "dropout with one draw per sample: x [N,…], mask [N,1…]",
+    .inputs = "x key",
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .attr_size = sizeof(soma__dropout_attrs),
+    .attrs = dropout_attrs,
+    .rule = stochastic_depth_rule,
+    .decompose = stochastic_depth_decompose,
+};
+
+soma_var soma_alpha_dropout(soma_var x, soma_var key, double p, uint32_t stream)
+{
+    soma__dropout_attrs attrs = {stream, p};
+    return soma__graph_add(NULL, &soma__op_alpha_dropout, (soma_var[]){x, key}, 2, &attrs);
+}
+
+soma_var soma_stochastic_depth(soma_var x, soma_var key, double p, uint32_t stream)
+{
+    soma__dropout_attrs attrs = {stream, p};
+    return soma__graph_add(NULL, &soma__op_stochastic_depth, (soma_var[]){x, key}, 2, &attrs);
 }

@@ -137,6 +137,41 @@ static soma_var spatial_refuse(soma__sample_ctx *ctx)
     return soma_spatial_dropout(sample_in(ctx, S(3, 8), -1, 1), sample_key(ctx, 1, 2), 0.5, 8);
 }
 
+/* --- alpha dropout, stochastic depth: the draws of dropout_worked ------------------------------
+ */
+
+static soma_var alpha_worked(soma__sample_ctx *ctx)
+{
+    soma_var x = sample_values(ctx, 0, S(6), (double[]){3, 6, 9, 12, 15, -3});
+    return soma_alpha_dropout(x, sample_key(ctx, 42, 7), 0.25, 3);
+}
+static soma_var alpha_many(soma__sample_ctx *ctx)
+{
+    return soma_alpha_dropout(sample_in(ctx, S(5, 67), -1, 1), sample_key(ctx, 1, 2), 0.5, 8);
+}
+static soma_var alpha_none(soma__sample_ctx *ctx)
+{
+    return soma_alpha_dropout(sample_in(ctx, S(3), -1, 1), sample_key(ctx, 1, 2), 0, 8);
+}
+static soma_var alpha_refuse(soma__sample_ctx *ctx)
+{
+    return soma_alpha_dropout(sample_in(ctx, S(3), -1, 1), sample_key(ctx, 1, 2), 1, 8);
+}
+static soma_var depth_worked(soma__sample_ctx *ctx)
+{
+    soma_var x = sample_values(ctx, 0, S(3, 1, 2), (double[]){3, 6, 9, 12, 15, -3});
+    return soma_stochastic_depth(x, sample_key(ctx, 42, 7), 0.25, 3);
+}
+static soma_var depth_many(soma__sample_ctx *ctx)
+{
+    return soma_stochastic_depth(sample_in(ctx, S(9, 3, 2, 5), -1, 1), sample_key(ctx, 1, 2), 0.5,
+                                 8);
+}
+static soma_var depth_refuse(soma__sample_ctx *ctx)
+{
+    return soma_stochastic_depth(sample_in(ctx, SOMA_SCALAR, -1, 1), sample_key(ctx, 1, 2), 0.5, 8);
+}
+
 const soma__sample soma__samples_random[] = {
     {"random_uniform", "published block", .build = uniform_published,
      .flags = SAMPLE_NO_GRADIENT | SAMPLE_EXACT,
@@ -197,5 +232,17 @@ const soma__sample soma__samples_random[] = {
     {"spatial_dropout", "empty batch", .build = spatial_empty},
     {"spatial_dropout", "no maps", .build = spatial_refuse, .status = SOMA_SHAPE,
      .message = "x must be [N,…,C] with feature maps between, but is [3,8]"},
+
+    {"alpha_dropout", "the first of six", .build = alpha_worked,
+     SAMPLE_EXPECT(-1.1435441882094726, 5.584728939217423, 8.186502710791224, 10.788276482365024,
+                   13.390050253938822, -2.2205923755039754)},
+    {"alpha_dropout", "335 values", .build = alpha_many},
+    {"alpha_dropout", "p 0", .build = alpha_none},
+    {"alpha_dropout", "p 1", .build = alpha_refuse, .status = SOMA_INVALID, .message = "p 1"},
+    {"stochastic_depth", "the first of three", .build = depth_worked,
+     SAMPLE_EXPECT(0, 0, 12, 16, 20, -4)},
+    {"stochastic_depth", "images", .build = depth_many},
+    {"stochastic_depth", "scalar", .build = depth_refuse, .status = SOMA_SHAPE,
+     .message = "x must be [N,…]"},
     {0},
 };
