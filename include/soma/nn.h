@@ -439,6 +439,11 @@ typedef enum soma_mode { SOMA_EVALUATE, SOMA_TRAIN } soma_mode;
 SOMA_API soma_var soma_model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
                                    soma_var key, soma_update *updates, int update_capacity,
                                    int *update_count);
+/* What one layer of a model of one input gives for x in evaluation, as features for something else:
+ * `name` as soma_model_summary has it ("encoder.code"). */
+SOMA_API soma_var soma_model_layer(soma_model *model, soma_graph *graph, soma_var x,
+                                   const char *name);
+
 /* The same for models of several inputs and outputs: x has an entry for each input, y receives all
  * outputs. On a fault (which stays with the graph) they are failed vars. */
 SOMA_API void soma_model_apply_all(soma_model *model, soma_graph *graph, const soma_var *x,

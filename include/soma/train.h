@@ -196,6 +196,12 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_evaluate_scores(soma_model *model,
                                                           int64_t batch, soma_scores *out,
                                                           int64_t *confusion, soma_error *err);
 
+/* What layer `layer` (NULL: the last one) says of all samples: f32 [count, width], the layer's
+ * output of a sample as one row. Errors: SOMA_NOT_FOUND, and as soma_evaluate. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_features(soma_model *model, const soma_dataset *dataset,
+                                                   const char *layer, int64_t batch,
+                                                   soma_tensor **out, soma_error *err);
+
 /* --- probes: short looks at a model before hours go into a training -----------------------------
  * Each leaves weights, buffers and data as they were. They take the same steps as soma_train.
  */

@@ -34,8 +34,8 @@ typedef struct arguments {
     bool help, json, rate, overfit, gradients, quiet, dry_run, resume, list, layers, transforms,
         train, invert, force;
     bool optimizers, schedules, losses;
-    const char *data, *out, *isa, *label, *sheet, *url, *dot, *plot;
-    int64_t threads, folds, steps, seed, epochs, batch, runs, top, limit;
+    const char *data, *out, *isa, *label, *sheet, *url, *dot, *plot, *layer;
+    int64_t threads, folds, steps, clusters, seed, epochs, batch, runs, top, limit;
     bool seed_given;
 } arguments;
 
@@ -87,6 +87,7 @@ void cli_catch_signals(void);
 /* folds.c: `soma train --folds K`. */
 int cli_run_folds(const arguments *args);
 int cli_run_probe(const arguments *args);
+int cli_run_cluster(const arguments *args);
 int cli_run_eval(const arguments *args);
 int cli_run_predict(const arguments *args);
 int cli_run_summary(const arguments *args);
@@ -108,6 +109,10 @@ soma_status cli_recipe(const arguments *args, const char *name, soma_recipe **ou
 soma_status cli_recipe_data(const soma_recipe *recipe, soma_data *out, soma_error *err);
 soma_status cli_dataset(const arguments *args, const char *what, bool regress, soma_dataset **out,
                         soma_error *err);
+/* Data as positional[1] names it (eval.c), read as what the model positional[0] learned from, for a
+ * task that may be another than the model's. */
+soma_status cli_model_data(const arguments *args, const soma_model *model, soma_task task,
+                           soma_dataset **out, soma_error *err);
 /* How the model `file` reads tables; *out is NULL where it says nothing, else released with
  * soma__encoding_release. */
 soma_status cli_encoding(soma__encoding **out, const soma_model *model, const char *file,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "data/dataset.h"
 #include "data/options.h"
 #include "data/transform.h"
 
@@ -47,13 +48,12 @@ static soma_status open_pictures(const soma_model *model, const char *path, soma
 }
 
 /* A table is read as the one was that the model learned from. */
-static soma_status open_data(const arguments *args, const soma_model *model, soma_dataset **out,
-                             soma_error *err)
+static soma_status open_plain(const arguments *args, const soma_model *model, soma_task task,
+                              soma_dataset **out, soma_error *err)
 {
     static const soma__target targets[] = {[SOMA_TASK_CLASSIFY] = SOMA__TARGET_CLASSES,
                                            [SOMA_TASK_BINARY] = SOMA__TARGET_BINARY,
                                            [SOMA_TASK_REGRESS] = SOMA__TARGET_NUMBERS};
-    soma_task task = soma_model_get_options(model)->task;
     const char *what = args->positional[1];
     if (soma__is_folder(what))
         return open_pictures(model, what, out, err);
@@ -79,15 +79,34 @@ static soma_status open_data(const arguments *args, const soma_model *model, som
     return status;
 }
 
+soma_status cli_model_data(const arguments *args, const soma_model *model, soma_task task,
+                           soma_dataset **out, soma_error *err)
+{
+    *out = NULL;
+    SOMA__TRY(open_plain(args, model, task, out, err));
+    const char *transforms = soma_model_meta(model, SOMA__TRANSFORMS_META);
+    return transforms ? soma__transforms_over(out, transforms, args->positional[0], err) : SOMA_OK;
+}
+
+/* An autoencoder is to give back what it is given. */
+static soma_status mirror(const soma_model *model, soma_dataset **data, soma_error *err)
+{
+    soma_dataset *plain = *data;
+    if (!soma_model_meta(model, SOMA__TARGET_META))
+        return SOMA_OK;
+    soma_status status = soma_dataset_reconstruct(data, plain, err);
+    soma_dataset_release(plain);
+    return status;
+}
+
 static soma_status evaluate(const arguments *args, cli_model *m, cli_report *report,
                             soma_error *err)
 {
     SOMA__TRY(cli_context(args, &m->context, err));
     SOMA__TRY(soma_model_load(&m->model, m->context, args->positional[0], err));
-    SOMA__TRY(open_data(args, m->model, &m->data.test, err));
-    const char *transforms = soma_model_meta(m->model, SOMA__TRANSFORMS_META);
-    if (transforms)
-        SOMA__TRY(soma__transforms_over(&m->data.test, transforms, args->positional[0], err));
+    SOMA__TRY(
+        cli_model_data(args, m->model, soma_model_get_options(m->model)->task, &m->data.test, err));
+    SOMA__TRY(mirror(m->model, &m->data.test, err));
     SOMA__TRY(classes_agree(m->model, m->data.test, err));
     return cli_report_make(report, m->model, m->data.test, args->batch, err);
 }

@@ -30,6 +30,13 @@ const command cli_commands[] = {
      "soma eval runs/digits-cnn/model.safetensors digits\tthe fixed test part of the digits\n"
      "soma eval model.safetensors flowers.csv --label species\ta table\n",
      "data label batch", 2, 2, cli_run_eval},
+    {"cluster", "MODEL DATA [options]", "group data by what a layer of a model says of it",
+     "k-means on the outputs of --layer (names as soma summary has them; else the last layer). DATA "
+     "as for soma eval; with labels it also tells how well clusters and labels agree. --out writes "
+     "a table of samples and their clusters.",
+     "soma cluster runs/digits-autoencoder/model.safetensors digits --layer code\tby the code of an "
+     "autoencoder\n",
+     "layer clusters out data label seed batch", 2, 2, cli_run_cluster},
     {"predict", "MODEL FILE... [options]", "classify pictures, tables and IDX images",
      "FILE is a PNG or JPEG picture (resized to what the model takes), a .csv file (its label column may be "
      "missing), or an IDX file of images. Prints the most likely classes with their probabilities.",

@@ -61,6 +61,9 @@ size_t soma__dataset_scratch(const soma_dataset *dataset);
  */
 soma_status soma__target_scaling_fit(soma_tensor **shift, soma_tensor **scale,
                                      const soma_dataset *dataset, bool minmax, soma_error *err);
+/* Set in the files of autoencoders: what is evaluated has itself as target. */
+#define SOMA__TARGET_META "data.target"
+
 /* Bytes that the samples take in memory (0 for the user's function). */
 size_t soma__dataset_memory(const soma_dataset *dataset);
 

@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "data/dataset.h"
+#include "data/table.h"
 
 typedef struct mirror {
     soma_dataset *of; /* retained */
@@ -53,7 +54,12 @@ soma_status soma_dataset_reconstruct(soma_dataset **out, soma_dataset *dataset, 
         .user = m,
     };
     soma_status status = soma_dataset_from_callback(out, &source, err);
-    if (status != SOMA_OK)
+    if (status != SOMA_OK) {
         destroy_mirror(m);
-    return status;
+        return status;
+    }
+    /* How columns became features is still asked for, by the model file. */
+    soma__encoding *encoding = (soma__encoding *)(uintptr_t)soma__dataset_encoding(dataset);
+    (*out)->encoding = encoding ? soma__encoding_retain(encoding) : NULL;
+    return SOMA_OK;
 }

@@ -518,6 +518,8 @@ static soma_var build_here(soma__layer_build *b, const soma_layer *layer, const 
     soma_var y = run_build(b, layer, x, count);
     b->level--;
     soma_scope_end(b->graph);
+    if (b->tap && strcmp(b->path, b->tap) == 0)
+        b->tapped = y;
     return y;
 }
 

@@ -191,6 +191,8 @@ struct soma__layer_build {
     uint32_t use, uses;    /* number of the shared use at work, 0: none; given so far */
     soma__reparam reparam; /* of parameters called weight with two dimensions or more; or NULL */
     char path[SOMA__LAYER_PATH_SIZE]; /* "features.conv1" */
+    const char *tap; /* path of the layer whose output is asked for, into `tapped`; NULL: none */
+    soma_var tapped;
     soma_var share; /* weight of this batch in running statistics; graph NULL: the layer's own */
 };
 

@@ -245,7 +245,7 @@ static void build_layers(soma__layer_build *b, const soma_layer *layer, const so
 /* The checks are the caller's; y has room for all outputs. */
 static void apply(soma_model *model, soma_graph *graph, const soma_var *x, soma_mode mode,
                   soma_var key, soma_var share, soma_update *updates, int update_capacity,
-                  int *update_count, soma_var *y)
+                  int *update_count, const char *tap, soma_var *tapped, soma_var *y)
 {
     int unused = 0;
     soma_var in[SOMA_MODEL_INPUTS];
@@ -257,6 +257,8 @@ static void apply(soma_model *model, soma_graph *graph, const soma_var *x, soma_
                            .updates = updates,
                            .update_capacity = update_capacity,
                            .update_count = update_count ? update_count : &unused,
+                           .tap = tap,
+                           .tapped = {graph, -1},
                            .row = -1};
 
     for (int i = 0; i < model->output_count; i++)
@@ -269,6 +271,8 @@ static void apply(soma_model *model, soma_graph *graph, const soma_var *x, soma_
         in[i] = prepare_input(model, graph, i, x[i]);
     }
     build_layers(&b, model->layer, in, y);
+    if (tapped)
+        *tapped = b.tapped;
 }
 
 soma_var soma_model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
@@ -297,15 +301,36 @@ soma_var soma__model_apply(soma_model *model, soma_graph *graph, soma_var x, som
         soma_graph_fail(graph, SOMA_MEMORY, "out of memory for the model's outputs");
         return failed;
     }
-    apply(model, graph, &x, mode, key, share, updates, update_capacity, update_count, y);
+    apply(model, graph, &x, mode, key, share, updates, update_capacity, update_count, NULL, NULL,
+          y);
     return y[0];
+}
+
+soma_var soma_model_layer(soma_model *model, soma_graph *graph, soma_var x, const char *name)
+{
+    soma_var tapped = {graph, -1};
+    soma_var *y = soma__arena_array(&graph->arena, (size_t)model->output_count, sizeof *y);
+    if (!y)
+        soma_graph_fail(graph, SOMA_MEMORY, "out of memory for the model's outputs");
+    else if (model->input_count != 1)
+        soma_graph_fail(graph, SOMA_INVALID,
+                        "the layers of a model of %d inputs cannot be asked for",
+                        model->input_count);
+    else
+        apply(model, graph, &x, SOMA_EVALUATE, (soma_var){0}, (soma_var){0}, NULL, 0, NULL, name,
+              &tapped, y);
+    if (!soma_var_ok(tapped))
+        soma_graph_fail(graph, SOMA_NOT_FOUND,
+                        "the model has no layer '%s'; soma summary shows their names", name);
+    return tapped;
 }
 
 void soma_model_apply_all(soma_model *model, soma_graph *graph, const soma_var *x, soma_mode mode,
                           soma_var key, soma_update *updates, int update_capacity,
                           int *update_count, soma_var *y)
 {
-    apply(model, graph, x, mode, key, (soma_var){0}, updates, update_capacity, update_count, y);
+    apply(model, graph, x, mode, key, (soma_var){0}, updates, update_capacity, update_count, NULL,
+          NULL, y);
 }
 
 /* --- creation ----------------------------------------------------------------------------------

@@ -536,6 +536,8 @@ static soma_status prepare(const soma_recipe *recipe, soma_model *model, const s
     }
     SOMA__TRY(scale_targets(recipe, model, data, err));
     SOMA__TRY(keep_encoding(model, data->train, err));
+    if (recipe->data.target)
+        SOMA__TRY(soma_model_set_meta(model, SOMA__TARGET_META, "input", err));
     SOMA__TRY(keep_transforms(model, data->train, err));
     return set_classes(model, data->train, err);
 }

@@ -124,6 +124,14 @@ expect 0 "150 samples" "$soma" data "$source_folder/data/iris.csv"
 expect 0 "GFLOP/s" "$soma" bench "matmul 256" --runs 3
 expect_json "$soma" bench "mlp training step batch 32" --runs 3 --json
 
+# An autoencoder is judged by its inputs, and its code holds the digits apart.
+"$soma" train digits-autoencoder -e 15 -q -o autoencoder >/dev/null
+expect 0 "R2 0" "$soma" eval autoencoder/model.safetensors digits
+expect 0 "mutual information with the labels" "$soma" cluster autoencoder/model.safetensors digits --layer code --out clusters.csv
+check "no table of clusters" test "$(wc -l <clusters.csv)" = 360
+expect_json "$soma" cluster autoencoder/model.safetensors digits --clusters 4 --json
+expect 3 "no layer" "$soma" cluster autoencoder/model.safetensors digits --layer none
+
 # Probes say what they find and leave nothing behind.
 expect 0 "learnt by heart" "$soma" probe iris
 expect 0 "falls fastest" "$soma" probe iris --rate --steps 60 --plot rate.svg
