@@ -109,6 +109,8 @@ soma_status cli_recipe(const arguments *args, const char *name, soma_recipe **ou
 soma_status cli_recipe_data(const soma_recipe *recipe, soma_data *out, soma_error *err);
 soma_status cli_dataset(const arguments *args, const char *what, bool regress, soma_dataset **out,
                         soma_error *err);
+/* The name of a data set (data.c); a folder that is called like one is meant by ./NAME. */
+bool cli_known_source(const char *what);
 /* Data as positional[1] names it (eval.c), read as what the model positional[0] learned from, for a
  * task that may be another than the model's. */
 soma_status cli_model_data(const arguments *args, const soma_model *model, soma_task task,

@@ -89,7 +89,7 @@ static void show_part(const arguments *args, const char *name, const soma_datase
 /* --- opening whatever the user names ------------------------------------------------------------
  */
 
-static bool known_source(const char *what)
+bool cli_known_source(const char *what)
 {
     const char *name, *doc;
     for (int i = 0; soma_data_source(i, &name, &doc); i++)
@@ -126,14 +126,14 @@ soma_status cli_data_open(const arguments *args, const char *what, soma_data *ou
         return cli_dataset(args, what, false, &out->train, err);
     if (soma__ends_with(what, ".csv") || soma__ends_with(what, ".csv.gz"))
         return open_table(args, what, out, err);
-    if (!known_source(what) && names_recipe(what)) {
+    if (!cli_known_source(what) && names_recipe(what)) {
         soma_recipe *recipe;
         SOMA__TRY(cli_recipe(args, what, &recipe, err));
         soma_status status = cli_recipe_data(recipe, out, err);
         soma_recipe_destroy(recipe);
         return status;
     }
-    if (!known_source(what) && soma__is_folder(what))
+    if (!cli_known_source(what) && soma__is_folder(what))
         return soma__folder_open(out, what, &(soma__folder_options){0}, err);
     return soma_data_open(out, what, args->data, err);
 }

@@ -55,7 +55,7 @@ static soma_status open_plain(const arguments *args, const soma_model *model, so
                                            [SOMA_TASK_BINARY] = SOMA__TARGET_BINARY,
                                            [SOMA_TASK_REGRESS] = SOMA__TARGET_NUMBERS};
     const char *what = args->positional[1];
-    if (soma__is_folder(what))
+    if (!cli_known_source(what) && soma__is_folder(what))
         return open_pictures(model, what, out, err);
     soma__encoding *encoding;
     SOMA__TRY(cli_encoding(&encoding, model, args->positional[0], err));
