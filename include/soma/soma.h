@@ -3,6 +3,7 @@
 #define SOMA_SOMA_H
 
 #include "base.h"
+#include "custom.h"
 #include "data.h"
 #include "graph.h"
 #include "metrics.h"

@@ -61,6 +61,8 @@ void soma_context_destroy(soma_context *context)
 {
     if (!context)
         return;
+    if (context->layers)
+        context->layers_destroy(context->layers);
     soma__plan_cache_destroy(context->cache);
     soma__pool_destroy(context->pool);
     pthread_mutex_destroy(&context->lock);

@@ -33,6 +33,7 @@ typedef struct soma__tree {
     soma__arena arena;
     soma__value *root;
     const char *source; /* file name for messages, in the arena */
+    const void *layers; /* for nn: kinds of layers that the user's program registered; borrowed */
 } soma__tree;
 
 void soma__tree_clear(soma__tree *tree);

@@ -146,6 +146,7 @@ typedef struct reader {
     const soma__archive *archive;
     const char *source;
     soma_error *err;
+    soma_context *context; /* whose kinds of layers are known too; NULL: not needed */
 } reader;
 
 static soma_status get_text(reader *r, const char *key, const char **out)
@@ -243,6 +244,7 @@ static soma_status read_layers(reader *r, soma_layer **out)
     soma__tree tree = {0};
     soma_status status = get_json(r, "soma.architecture", &tree);
     if (status == SOMA_OK) {
+        tree.layers = soma__context_layers(r->context);
         status = soma__layer_from_value(out, &tree, tree.root, "layers", r->err);
         /* The user did not write this, so it is a matter of the file. */
         if (status != SOMA_OK && status != SOMA_MEMORY)
@@ -371,7 +373,7 @@ soma_status soma__model_from_archive(soma_model **out, soma_context *context,
                                      const soma__archive *archive, const char *source,
                                      soma_error *err)
 {
-    reader r = {archive, source, err};
+    reader r = {archive, source, err, context};
     soma_model_options options = {0};
     soma_model_input inputs[SOMA_MODEL_INPUTS] = {0};
     soma__tree names = {0};
@@ -471,7 +473,7 @@ static soma_status match_weights(const soma_model *model, const soma__archive *a
 soma_status soma__model_copy_weights(soma_model *model, const soma__archive *archive,
                                      const char *source, soma_error *err)
 {
-    reader r = {archive, source, err};
+    reader r = {archive, source, err, NULL};
     SOMA__TRY(match_weights(model, archive, source, err));
     SOMA__TRY(apply_scaling(&r, model));
     for (size_t i = 0; i < model->parameter_count; i++) {

@@ -87,6 +87,10 @@ static const soma_layer used_twice = {
     .constant = true,
     .status = SOMA_INVALID,
     .fault = "the same layer is used in two places; make one for each"};
+static const soma_layer unknown = {
+    .constant = true,
+    .status = SOMA_INVALID,
+    .fault = "soma_layer_custom: no such kind of layer is registered with the context"};
 static const soma_layer absent = {
     .constant = true, .status = SOMA_INVALID, .fault = "a layer is NULL where one is needed"};
 
@@ -94,6 +98,11 @@ static const soma_layer absent = {
 static soma_layer *constant(const soma_layer *layer)
 {
     return (soma_layer *)(uintptr_t)layer;
+}
+
+soma_layer *soma__layer_unknown(void)
+{
+    return constant(&unknown);
 }
 
 /* The strings of the options, one after the other; NULL after the last. */

@@ -84,6 +84,11 @@ const soma__layer_type *soma__layer_type_find(const char *name, int *choice);
 const char *soma__layer_type_nearest(const char *name);
 const soma__field *soma__layer_field(const soma__layer_type *type, const char *key);
 
+/* Kinds that the user's program registered with the context (nn/custom.c): a list that grows at its
+ * head, so that what was taken here stays as it was. */
+const void *soma__context_layers(soma_context *context);
+const soma__layer_type *soma__custom_find(const void *layers, const char *name);
+
 #define LAYER(name_) extern const soma__layer_type soma__layer_##name_;
 #include "nn/layers.def"
 #undef LAYER
@@ -105,6 +110,8 @@ void soma__graph_build(soma__layer_build *b, const soma_layer *layer, const soma
  * caller's. */
 soma_layer *soma__layer_new(const soma__layer_type *type, const void *options,
                             soma_layer *const *children, int count);
+/* Stands for one of a kind that nobody registered. */
+soma_layer *soma__layer_unknown(void);
 /* "conv2d", or the alias: "relu". */
 const char *soma__layer_kind(const soma_layer *layer);
 /* The given name, or NULL. */
@@ -118,7 +125,8 @@ bool soma__layer_name_ok(const char *name, char *message, size_t size);
 bool soma__layer_options_ok(const soma_layer *layer, char *message, size_t size);
 
 /* A list (a sequential block), a name, or "name: options"; `where` is the path for messages
- * ("model"). Errors: SOMA_INVALID with file, line and path; SOMA_MEMORY. */
+ * ("model"); tree->layers, unless NULL, are the user's own kinds (soma__context_layers). Errors:
+ * SOMA_INVALID with file, line and path; SOMA_MEMORY. */
 soma_status soma__layer_from_value(soma_layer **out, const soma__tree *tree,
                                    const soma__value *value, const char *where, soma_error *err);
 /* The reverse: reading it gives an equal layer. NULL: no memory. */

@@ -144,6 +144,8 @@ static soma_status read_type(soma_layer **out, reader *r, const char *name,
     int choice;
 
     const soma__layer_type *type = soma__layer_type_find(name, &choice);
+    if (!type)
+        type = soma__custom_find(r->tree->layers, name);
     if (!type) {
         const char *near = soma__layer_type_nearest(name);
         return soma__value_fail(r->tree, at, r->err, "%s: unknown layer '%s'%s%s%s", where, name,

@@ -547,7 +547,10 @@ soma_status soma_recipe_model(const soma_recipe *recipe, soma_context *context,
 {
     *out = NULL;
     soma_layer *layer;
-    SOMA__TRY(soma__layer_from_value(&layer, &recipe->tree, recipe->top.model, "model", err));
+    /* A view of the recipe's tree that knows the context's layers. */
+    soma__tree tree = recipe->tree;
+    tree.layers = soma__context_layers(context);
+    SOMA__TRY(soma__layer_from_value(&layer, &tree, recipe->top.model, "model", err));
     soma_model_options options = {.input = *soma_dataset_x_shape(data->train),
                                   .input_dtype = soma_dataset_x_dtype(data->train),
                                   .task = (soma_task)recipe->top.task,
