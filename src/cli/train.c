@@ -302,9 +302,10 @@ static void show_done(const job *j)
     if (!j->args->quiet) {
         printf("%s after %lld epochs in %s", h->stopped_early ? "stopped early" : "done",
                (long long)h->count, soma__format_duration(h->seconds, time, sizeof time));
-        if (h->best >= 0 && !soma_recipe_options(j->m.recipe)->keep_last)
-            printf("; kept epoch %lld, the best in validation",
-                   (long long)h->epochs[h->best].epoch);
+        const soma_train_options *o = soma_recipe_options(j->m.recipe);
+        if (h->best >= 0 && !o->keep_last)
+            printf("; kept epoch %lld, the best %s%s", (long long)h->epochs[h->best].epoch,
+                   o->monitor ? "by " : "in validation", o->monitor ? o->monitor : "");
         printf("\n");
     }
     if (j->report.scores.metrics.samples) {

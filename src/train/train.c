@@ -507,10 +507,12 @@ static soma_status feed_step(soma__run *run, soma__step *step, const void *x, co
                              int64_t count, soma_error *err)
 {
     soma__progress *p = &run->progress;
-    int64_t key[2] = {(int64_t)run->options.seed, p->steps};
+    /* What is fed is looked at when the plan runs, so it lies in the run. */
+    run->key[0] = (int64_t)run->options.seed;
+    run->key[1] = p->steps;
     soma_optimizer_hyper(run->optimizer, update_of(run, p->epoch, p->step), run->updates_per_epoch,
                          run->options.epochs * run->updates_per_epoch, run->hyper);
-    SOMA__TRY(soma__step_feed(step, run->model, run->data->train, x, y, run->hyper, key, err));
+    SOMA__TRY(soma__step_feed(step, run->model, run->data->train, x, y, run->hyper, run->key, err));
     /* All batches of an update but the last are full ones. */
     int64_t before = p->step % run->options.accumulate * run->options.batch;
     run->share = 1 / (float)(before + count);

@@ -50,6 +50,7 @@ typedef struct soma_training {
     soma__step count, count_rest; /* running statistics anew, for swa */
     soma_tensor **sums;           /* of gradients, one a trained parameter; NULL: none */
     int trained;                  /* parameters that are */
+    int64_t key[2];               /* seed and step, for dropout */
     float share;                  /* 1 / the samples of an update */
     soma__evaluator evaluator;    /* loader NULL: no validation */
     const soma__metric *metric;   /* what is watched; NULL: nothing */

@@ -91,14 +91,15 @@ static soma_model *train(soma_model *model, const soma_data *data,
     return model;
 }
 
-static void assert_same_weights(const soma_model *a, const soma_model *b, double tolerance)
+static void assert_same_weights(const char *what, const soma_model *a, const soma_model *b,
+                                double tolerance)
 {
     for (int i = 0; i < soma_model_parameter_count(a); i++) {
         const soma_parameter *p = soma_model_parameter(a, i), *q = soma_model_parameter(b, i);
         for (int64_t k = 0; k < soma_tensor_count(p->tensor); k++) {
             double x = soma_tensor_get(p->tensor, k), y = soma_tensor_get(q->tensor, k);
             if (!(fabs(x - y) <= tolerance * (1 + fabs(y))))
-                fail_msg("%s[%d]: %.9g and %.9g", p->name, (int)k, x, y);
+                fail_msg("%s: %s[%d]: %.9g and %.9g", what, p->name, (int)k, x, y);
         }
     }
 }
@@ -152,7 +153,7 @@ static void resumes(const struct variant *v, soma_context *context, const soma_d
         soma_model_destroy(train(network(context), data, &options, SOMA_CANCELLED));
         options.callback = NULL;
         soma_model *resumed = train(network(context), data, &options, SOMA_OK);
-        assert_same_weights(straight, resumed, 0);
+        assert_same_weights(run, straight, resumed, 0);
         soma_model_destroy(resumed);
     }
 }
@@ -168,7 +169,7 @@ static void same_bits(void **state)
         options.batch = options.batch ? options.batch : 40;
         soma_model *straight = train(network(one), &data, &options, SOMA_OK);
         soma_model *threads = train(network(three), &data, &options, SOMA_OK);
-        assert_same_weights(straight, threads, 0);
+        assert_same_weights(variants[i].name, straight, threads, 0);
         resumes(&variants[i], three, &data, straight);
         soma_model_destroy(straight);
         soma_model_destroy(threads);
@@ -198,7 +199,7 @@ static void batches_add_up(void **state)
     options.batch = 40;
     options.accumulate = 2;
     soma_model *parts = train(plain_network(context), &data, &options, SOMA_OK);
-    assert_same_weights(whole, parts, 1e-5);
+    assert_same_weights("two by two", whole, parts, 1e-5);
     soma_model_destroy(parts);
     /* It must not be what small batches alone do. */
     options.accumulate = 1;
