@@ -757,6 +757,23 @@ def make_images():
            coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=5.0,
            roi=([0.2, -0.3], [0.9, 0.8]))
     onnx_case("depth_to_space_rows", "DepthToSpace", x=rand(1, 2, 3, 8), blocksize=2, mode="DCR")
+    boxes = torch.tensor([[0.4, 0.7, 4.3, 5.2], [-1.5, 2.1, 2.2, 7.9], [3, 3, 3, 3],
+                          [8, 9, 12, 13], [1.2, 0.1, 6.7, 3.3]]).double()
+    batch = torch.tensor([1, 0, 1, 0, 0])
+    for name, options in {
+            "": dict(sampling_ratio=2, coordinate_transformation_mode="output_half_pixel"),
+            "_aligned": dict(sampling_ratio=1, coordinate_transformation_mode="half_pixel"),
+            "_cells": dict(coordinate_transformation_mode="half_pixel"),
+            "_scale": dict(spatial_scale=0.5, sampling_ratio=2,
+                           coordinate_transformation_mode="output_half_pixel")}.items():
+        onnx_case("roi_align" + name, "RoiAlign", x=rand(2, 6, 7, 3), boxes=boxes, batch=batch,
+                  output_height=2, output_width=3, **options)
+    x = spread(2, 6, 7, 3)
+    rois = torch.cat([batch[:, None].double(), boxes], 1)
+    OPS.update({"roi_max_pool/x": x, "roi_max_pool/boxes": boxes, "roi_max_pool/batch": batch,
+                "roi_max_pool/y": channels_last(run_onnx(
+                    "MaxRoiPool", [("x", channels_first(x).contiguous()), ("rois", rois)],
+                    dict(pooled_shape=[2, 3], spatial_scale=0.8)))})
     onnx_case("space_to_depth_rows", "SpaceToDepth", x=rand(1, 4, 6, 2), blocksize=2)
 
 

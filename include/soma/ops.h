@@ -585,6 +585,26 @@ SOMA_API soma_var soma_fold2d_opt(soma_var x, int64_t height, int64_t width,
 #define soma_fold2d(x_, height_, width_, ...)                                                      \
     soma_fold2d_opt((x_), (height_), (width_), (soma_unfold_options){__VA_ARGS__})
 
+typedef struct soma_roi_options {
+    int64_t size[2]; /* height, width of each result; required; size[1] 0: as size[0] */
+    double scale;    /* cells of x to a unit of the boxes; 0: 1 */
+    int64_t samples; /* roi_align: along each side of a bin; 0: as many as it has cells */
+    bool aligned;    /* roi_align: boxes are measured from edges of cells (ONNX' half_pixel); else a
+                        box has at least one cell (output_half_pixel) */
+} soma_roi_options;
+/* x [N,H,W,C], boxes [R,4] of (x1, y1, x2, y2) in f32 or f64, batch i32/i64 [R], the image of each
+ * -> [R,h,w,C]: the part of the image under each box. align: means of places between cells (He et
+ * al. 2017); max: the largest cell of each bin, 0 of an empty one (Girshick 2015). A box of no
+ * image gives 0. No gradient of the boxes, as in torchvision. */
+SOMA_API soma_var soma_roi_align_opt(soma_var x, soma_var boxes, soma_var batch,
+                                     soma_roi_options options);
+SOMA_API soma_var soma_roi_max_pool_opt(soma_var x, soma_var boxes, soma_var batch,
+                                        soma_roi_options options);
+#define soma_roi_align(x_, boxes_, batch_, ...)                                                    \
+    soma_roi_align_opt((x_), (boxes_), (batch_), (soma_roi_options){__VA_ARGS__})
+#define soma_roi_max_pool(x_, boxes_, batch_, ...)                                                 \
+    soma_roi_max_pool_opt((x_), (boxes_), (batch_), (soma_roi_options){__VA_ARGS__})
+
 /* --- normalisation (composites) ----------------------------------------------------------------
  */
 /* (x - mean) / √(var + eps) · gamma + beta over the last axis (Ba et al. 2016); gamma, beta [C]. */

@@ -95,8 +95,20 @@ GOLDEN(resize_crop, soma_resize(in[0], .size = {4, 7}, .mode = SOMA_RESIZE_LINEA
                                 .end = {0.9, 0.8}, .outside = 5))
 GOLDEN(depth_to_space_rows, soma_depth_to_space(in[0], 2, false))
 GOLDEN(space_to_depth_rows, soma_space_to_depth(in[0], 2, false))
+GOLDEN(roi_align, soma_roi_align(in[0], in[1], in[2], .size = {2, 3}, .samples = 2))
+GOLDEN(roi_align_aligned,
+       soma_roi_align(in[0], in[1], in[2], .size = {2, 3}, .samples = 1, .aligned = true))
+GOLDEN(roi_align_cells, soma_roi_align(in[0], in[1], in[2], .size = {2, 3}, .aligned = true))
+GOLDEN(roi_align_scale,
+       soma_roi_align(in[0], in[1], in[2], .size = {2, 3}, .scale = 0.5, .samples = 2))
+GOLDEN(roi_max_pool, soma_roi_max_pool(in[0], in[1], in[2], .size = {2, 3}, .scale = 0.8))
 
 static const golden cases[] = {
+    {"roi_align", "x boxes batch", roi_align},
+    {"roi_align_aligned", "x boxes batch", roi_align_aligned},
+    {"roi_align_cells", "x boxes batch", roi_align_cells},
+    {"roi_align_scale", "x boxes batch", roi_align_scale},
+    {"roi_max_pool", "x boxes batch", roi_max_pool},
     {"resize_nearest", "x", resize_nearest},
     {"resize_nearest_exact", "x", resize_nearest_exact},
     {"resize_linear1d", "x", resize_linear1d},

@@ -57,8 +57,14 @@ typedef struct soma__isa_gemm {
                       int64_t rows, int64_t cols);
     /* to[i] += from[i]. */
     void (*accumulate)(float *to, const float *from, int64_t count);
-    /* to[c] += a[c] · b[c]: a tap of a depthwise convolution. */
-    void (*multiply_add)(float *to, const float *a, const float *b, int64_t count);
+    /* to[p·to_step + c] = sum over t < taps of x[t][p·x_step + c] · w[t][c]; c < channels: pixels
+     * of a depthwise convolution. */
+    void (*depthwise)(float *to, int64_t to_step, const float *const *x, const float *const *w,
+                      int64_t taps, int64_t x_step, int64_t pixels, int64_t channels);
+    /* sums[t][c] += sum over p < pixels of x[t][p·x_step + c] · dy[p·dy_step + c]; at most 4 taps.
+     */
+    void (*depthwise_sum)(float *const *sums, const float *const *x, int64_t taps, int64_t x_step,
+                          const float *dy, int64_t dy_step, int64_t pixels, int64_t channels);
     /* For measure(): flops done by `rounds` rounds of independent multiply-adds, and the sum of an
      * array read once. Results are returned so that they cannot be optimised away. */
     double (*burn)(int64_t rounds, float *sink);

@@ -330,16 +330,103 @@ static void accumulate(float *to, const float *from, int64_t count)
                       count - i);
 }
 
-static void multiply_add(float *to, const float *a, const float *b, int64_t count)
+/* --- depthwise convolutions ---------------------------------------------------------------------
+ */
+
+VF_INLINE vf load_lanes(const float *from, int64_t lanes)
 {
-    int64_t i = 0;
-    for (; i + VF_WIDTH <= count; i += VF_WIDTH)
-        vf_store(to + i, vf_fma(vf_load(a + i), vf_load(b + i), vf_load(to + i)));
-    if (i < count) {
-        int64_t n = count - i;
-        vf_store_part(
-            to + i, vf_fma(vf_load_part(a + i, n), vf_load_part(b + i, n), vf_load_part(to + i, n)),
-            n);
+    return lanes == VF_WIDTH ? vf_load(from) : vf_load_part(from, lanes);
+}
+VF_INLINE void store_lanes(float *to, vf x, int64_t lanes)
+{
+    if (lanes == VF_WIDTH)
+        vf_store(to, x);
+    else
+        vf_store_part(to, x, lanes);
+}
+
+/* One vector of channels of `pixels` (a constant) neighbours, which share the weights. */
+VF_INLINE void depthwise_lanes(float *to, int64_t to_step, const float *const *x, int64_t at,
+                               const float *const *w, int64_t c, int64_t taps, int64_t x_step,
+                               const int pixels, int64_t lanes)
+{
+    vf sum[4];
+    UNROLL
+    for (int p = 0; p < pixels; p++)
+        sum[p] = vf_zero();
+    for (int64_t t = 0; t < taps; t++) {
+        vf weight = load_lanes(w[t] + c, lanes);
+        const float *from = x[t] + at + c;
+        UNROLL
+        for (int p = 0; p < pixels; p++)
+            sum[p] = vf_fma(load_lanes(from + p * x_step, lanes), weight, sum[p]);
+    }
+    UNROLL
+    for (int p = 0; p < pixels; p++)
+        store_lanes(to + p * to_step + c, sum[p], lanes);
+}
+
+static void depthwise(float *to, int64_t to_step, const float *const *x, const float *const *w,
+                      int64_t taps, int64_t x_step, int64_t pixels, int64_t channels)
+{
+    int64_t p = 0, full = channels - channels % VF_WIDTH, rest = channels - full;
+    for (; p + 4 <= pixels; p += 4, to += 4 * to_step) {
+        for (int64_t c = 0; c < full; c += VF_WIDTH)
+            depthwise_lanes(to, to_step, x, p * x_step, w, c, taps, x_step, 4, VF_WIDTH);
+        if (rest)
+            depthwise_lanes(to, to_step, x, p * x_step, w, full, taps, x_step, 4, rest);
+    }
+    for (; p < pixels; p++, to += to_step) {
+        for (int64_t c = 0; c < full; c += VF_WIDTH)
+            depthwise_lanes(to, to_step, x, p * x_step, w, c, taps, x_step, 1, VF_WIDTH);
+        if (rest)
+            depthwise_lanes(to, to_step, x, p * x_step, w, full, taps, x_step, 1, rest);
+    }
+}
+
+/* One vector of channels; `taps` is a constant. */
+VF_INLINE void depthwise_sum_lanes(float *const *sums, const float *const *x, const int taps,
+                                   int64_t x_step, const float *dy, int64_t dy_step, int64_t pixels,
+                                   int64_t c, int64_t lanes)
+{
+    vf sum[4];
+    const float *from[4];
+    UNROLL
+    for (int t = 0; t < taps; t++) {
+        sum[t] = vf_zero();
+        from[t] = x[t] + c;
+    }
+    for (int64_t p = 0; p < pixels; p++) {
+        vf d = load_lanes(dy + p * dy_step + c, lanes);
+        UNROLL
+        for (int t = 0; t < taps; t++)
+            sum[t] = vf_fma(load_lanes(from[t] + p * x_step, lanes), d, sum[t]);
+    }
+    UNROLL
+    for (int t = 0; t < taps; t++)
+        store_lanes(sums[t] + c, vf_add(load_lanes(sums[t] + c, lanes), sum[t]), lanes);
+}
+
+static void depthwise_sum(float *const *sums, const float *const *x, int64_t taps, int64_t x_step,
+                          const float *dy, int64_t dy_step, int64_t pixels, int64_t channels)
+{
+    for (int64_t c = 0; c < channels; c += VF_WIDTH) {
+        int64_t lanes = channels - c < VF_WIDTH ? channels - c : VF_WIDTH;
+#define TAPS(taps_)                                                                                \
+    if (lanes == VF_WIDTH)                                                                         \
+        depthwise_sum_lanes(sums, x, taps_, x_step, dy, dy_step, pixels, c, VF_WIDTH);             \
+    else                                                                                           \
+        depthwise_sum_lanes(sums, x, taps_, x_step, dy, dy_step, pixels, c, lanes)
+        if (taps == 1) {
+            TAPS(1);
+        } else if (taps == 2) {
+            TAPS(2);
+        } else if (taps == 3) {
+            TAPS(3);
+        } else {
+            TAPS(4);
+        }
+#undef TAPS
     }
 }
 
@@ -387,7 +474,8 @@ const soma__isa_gemm SOMA__ISA_NAME(soma__isa_gemm) = {
     .dots = dots,
     .transpose = transpose,
     .accumulate = accumulate,
-    .multiply_add = multiply_add,
+    .depthwise = depthwise,
+    .depthwise_sum = depthwise_sum,
     .burn = burn,
     .sum = sum_array,
 };
