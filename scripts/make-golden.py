@@ -335,6 +335,37 @@ def make_sample_losses():
     case("contrastive", contrastive, a=a, b=b, t=torch.tensor([1.0, 0, 1, 0, 0]).double())
 
 
+def make_linalg():
+    """Eigenvectors are turned as soma turns them: the largest cell of each is positive."""
+    strong = lambda *shape: rand(*shape) / 2 + torch.diag(torch.arange(shape[-1]) + 2.0)
+    half = lambda a: (a + a.mT) / 2
+    a, b = strong(2, 4, 4), rand(2, 4, 3)
+    case("solve", torch.linalg.solve, a=a, b=b)
+    for name, upper, unit in (("lower", False, False), ("upper", True, False),
+                              ("lower_unit", False, True)):
+        case(f"triangular_{name}", lambda a, b: torch.linalg.solve_triangular(
+            a, b, upper=upper, unitriangular=unit), a=a, b=b)
+    case("inverse", torch.linalg.inv, a=a)
+    case("det", torch.linalg.det, a=a)
+    case("log_abs_det", lambda a: torch.linalg.slogdet(a)[1], a=a)
+    case("det_sign", lambda a: torch.linalg.slogdet(a)[0].detach(), a=torch.cat([a, -rand(1, 4, 4)]))
+    case("cholesky", lambda a: torch.linalg.cholesky(half(a)), a=a)
+    for name, shape in (("tall", (2, 5, 3)), ("square", (2, 4, 4))):
+        x = rand(*shape)
+        case(f"qr_q_{name}", lambda a: torch.linalg.qr(a)[0], a=x)
+        case(f"qr_r_{name}", lambda a: torch.linalg.qr(a)[1], a=x)
+    OPS["qr_r_wide/a"] = rand(3, 5)
+    OPS["qr_r_wide/y"] = torch.linalg.qr(OPS["qr_r_wide/a"])[1]
+    case("eigh_values", lambda a: torch.linalg.eigvalsh(half(a)), a=a)
+
+    def vectors(a):
+        v = torch.linalg.eigh(half(a))[1]
+        peak = v.detach().abs().argmax(-2, keepdim=True)
+        return v * torch.sign(v.detach().gather(-2, peak))
+
+    case("eigh_vectors", vectors, a=a)
+
+
 def make_norm_group():
     image, gamma, beta = rand(2, 3, 4, 6, low=-2, high=3), rand(6, low=0.5, high=1.5), rand(6)
     first, last = lambda x: x.movedim(-1, 1), lambda x: x.movedim(1, -1)
@@ -1137,3 +1168,4 @@ if __name__ == "__main__":
     group(target, "einsum", make_einsum)
     group(target, "summary", make_summaries)
     group(target, "norms", make_norm_group)
+    group(target, "linalg", make_linalg)

@@ -13,6 +13,7 @@
 #define SOMA_OPS_H
 
 #include "graph.h"
+#include "linalg.h"
 #include "loss.h"
 
 #ifdef __cplusplus

@@ -129,7 +129,10 @@ struct soma__op {
     void (*gradient)(soma__grad *grad); /* NULL only for leaves and composites: "no gradient" is an
                                            error naming the op */
     void (*reference)(const soma__call *call); /* plain C, any dtype, accumulates in double */
-    double (*flops)(const soma__call *call);   /* NULL: one per output element */
+    /* Bytes of call->scratch that the reference kernel wants; NULL: none. Such ops are not folded.
+     */
+    size_t (*reference_scratch)(const soma__call *call);
+    double (*flops)(const soma__call *call); /* NULL: one per output element */
     /* A composite op has no kernel: building it emits these primitives instead. */
     soma_var (*decompose)(soma_graph *graph, const soma_var *in, int nin, const void *attrs);
 };

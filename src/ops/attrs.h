@@ -141,6 +141,11 @@ typedef struct soma__response_attrs {
     double alpha, beta, k;
 } soma__response_attrs;
 
+/* triangular_solve: 0 or 1. */
+typedef struct soma__triangle_attrs {
+    int64_t upper, transpose, unit;
+} soma__triangle_attrs;
+
 /* The losses. What number and flag stand for is in the attribute table of each. */
 typedef struct soma__loss_attrs {
     int64_t reduction; /* soma_reduction */

@@ -22,7 +22,8 @@ static bool foldable(const soma__ir *ir, const soma__ir_node *n)
     size_t bytes;
     if (soma__ir_is_leaf(n) || (n->op->flags & SOMA__OP_RANDOM) || !n->op->reference || !n->nin)
         return false;
-    if (!soma__shape_bytes(&n->shape, n->dtype, &bytes) || bytes > FOLD_BYTES)
+    if (!soma__shape_bytes(&n->shape, n->dtype, &bytes) || bytes > FOLD_BYTES ||
+        n->op->reference_scratch)
         return false;
     for (int i = 0; i < n->nin; i++)
         if (!soma__ir_is_constant(&ir->node[n->in[i]]))

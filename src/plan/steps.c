@@ -86,6 +86,8 @@ soma_status soma__choose_kernel(soma__lowering *l, const soma__step *step, const
             *out = &l->backend->kernels[k];
     if (*out && (*out)->scratch)
         *scratch = (*out)->scratch(&call, l->threads);
+    else if (!*out && step->op->reference_scratch)
+        *scratch = step->op->reference_scratch(&call);
     if (flops) {
         *flops =
             step->op->flops ? step->op->flops(&call) : (double)(step->nout ? call.out[0].count : 0);
