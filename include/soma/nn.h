@@ -287,6 +287,12 @@ SOMA_API soma_layer *soma_layer_spectral_norm(soma_layer *layer);
 #define soma_layer_layer_norm(...) soma_layer_layer_norm_opt((soma_norm_options){__VA_ARGS__})
 
 SOMA_API soma_layer *soma_layer_activation(soma_activation activation);
+/* Leaky relu with a learnt slope for each channel (He et al. 2015); slope [C] holds its difference
+ * from 0.25. */
+SOMA_API soma_layer *soma_layer_prelu(void);
+typedef enum soma_gated { SOMA_GLU, SOMA_SWIGLU, SOMA_GEGLU } soma_gated;
+/* [B…,2C] -> [B…,C]: soma_glu, soma_swiglu, soma_geglu along the last axis. */
+SOMA_API soma_layer *soma_layer_gated(soma_gated function);
 SOMA_API soma_layer *soma_layer_dropout(double p);
 SOMA_API soma_layer *soma_layer_spatial_dropout(double p);
 SOMA_API soma_layer *soma_layer_alpha_dropout(double p);

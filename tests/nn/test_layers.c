@@ -343,6 +343,20 @@ static void activates(void **state)
                       tensor_of(SOMA_SHAPE(1, 2), values), want[i], 2);
 }
 
+static void gates(void **state)
+{
+    static const float values[] = {1, -2, 0, 3};
+    static const double want[][2] = {[SOMA_GLU] = {0.5, -1.90514825},
+                                     [SOMA_SWIGLU] = {0, -0.71521754},
+                                     [SOMA_GEGLU] = {0, -0.13650079}};
+    (void)state;
+    for (int i = 0; i <= SOMA_GEGLU; i++)
+        expect_output(soma_layer_gated((soma_gated)i), SOMA_SHAPE(4),
+                      tensor_of(SOMA_SHAPE(1, 4), values), want[i], 2);
+    expect_output(soma_layer_prelu(), SOMA_SHAPE(4), tensor_of(SOMA_SHAPE(1, 4), values),
+                  (const double[]){1, -0.5, 0, 3}, 4);
+}
+
 static void pools_and_reshapes(void **state)
 {
     static const float values[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
@@ -703,6 +717,7 @@ int main(void)
         cmocka_unit_test(initialises_by_request),
         cmocka_unit_test(initialises_by_seed_and_name),
         cmocka_unit_test(activates),
+        cmocka_unit_test(gates),
         cmocka_unit_test(pools_and_reshapes),
         cmocka_unit_test(joins_branches),
         cmocka_unit_test(normalises_batches),
