@@ -57,6 +57,8 @@ static const option options[] = {
     {"steps", 0, OPTION_NUMBER, "N", AT(steps), 2,
      "steps of a probe; default: 100 for the rate, 200 for the batch"},
     {"plot", 0, OPTION_TEXT, "FILE", AT(plot), 0, "draw the rate's curve: .svg or .png"},
+    {"url", 0, OPTION_TEXT, "URL", AT(url), 0,
+     "folder to fetch files from, in place of those that are known"},
     {"sheet", 0, OPTION_TEXT, "FILE", AT(sheet), 0, "write sample pictures of each class as a PNG"},
     {"dot", 0, OPTION_TEXT, "FILE", AT(dot), 0, "write the plan as a Graphviz picture"},
 };

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "data/check.h"
 #include "data/dataset.h"
+#include "data/fetch.h"
 #include "data/locate.h"
 
 /* More classes than this are counted, not listed. */
@@ -298,6 +299,67 @@ static soma_status check_one(const arguments *args, const char *what, bool *faul
     return status;
 }
 
+/* --- fetch --------------------------------------------------------------------------------------
+ */
+
+typedef struct download {
+    bool terminal;
+    double last, started;
+    int64_t first; /* bytes that were there when it began */
+    const char *file;
+} download;
+
+/* train-images-idx3-ubyte.gz [########------------] 40 %  10.6 MB of 26.4 MB, 3.2 MB/s */
+static bool draw_download(void *user, const char *file, int64_t done, int64_t all)
+{
+    enum { WIDTH = 20 };
+    download *d = user;
+    char have[32], whole[32], rate[32], bar[WIDTH + 1];
+    double now = soma__seconds();
+    if (!d->file || strcmp(d->file, file) != 0) {
+        d->file = file;
+        d->started = now;
+        d->first = done;
+    }
+    if (!d->terminal || (now - d->last < 0.1 && done < all))
+        return true;
+    d->last = now;
+    int filled = all > 0 ? (int)(done * WIDTH / all) : 0;
+    for (int i = 0; i < WIDTH; i++)
+        bar[i] = i < filled ? '#' : '-';
+    bar[WIDTH] = 0;
+    double speed = now > d->started ? (double)(done - d->first) / (now - d->started) : 0;
+    fprintf(stderr, "\r\033[K%s [%s] %lld %%  %s of %s, %s/s", file, bar,
+            (long long)(all > 0 ? done * 100 / all : 0),
+            soma__format_bytes((double)done, have, sizeof have),
+            soma__format_bytes((double)all, whole, sizeof whole),
+            soma__format_bytes(speed, rate, sizeof rate));
+    return true;
+}
+
+static soma_status fetch_one(const arguments *args, const char *name, soma_error *err)
+{
+    download d = {.terminal = !args->json && !args->quiet && isatty(2)};
+    const soma__fetch_options options = {
+        .folder = args->data, .url = args->url, .progress = draw_download, .user = &d};
+    char *folder;
+    soma_status status = soma__data_fetch(&folder, name, &options, err);
+    if (d.terminal && d.last > 0)
+        fprintf(stderr, "\r\033[K");
+    SOMA__TRY(status);
+    if (args->json) {
+        cli_json json;
+        cli_json_begin(&json, "fetched");
+        cli_json_string(&json, "name", name);
+        cli_json_string(&json, "folder", folder);
+        cli_json_end(&json);
+    } else {
+        printf("%s: complete in %s\n", name, folder);
+    }
+    soma__free(folder);
+    return SOMA_OK;
+}
+
 /* --- the command --------------------------------------------------------------------------------
  */
 
@@ -357,8 +419,11 @@ int cli_run_data(const arguments *args)
         status = show_one(args, what, true, &err);
     } else if (strcmp(verb, "check") == 0) {
         status = check_one(args, what, &faults, &err);
+    } else if (strcmp(verb, "fetch") == 0) {
+        status = fetch_one(args, what, &err);
     } else {
-        fprintf(stderr, "soma data: knows list, show and check, not '%s'; see soma data --help\n",
+        fprintf(stderr,
+                "soma data: knows list, show, check and fetch, not '%s'; see soma data --help\n",
                 verb);
         return EXIT_CODE_USAGE;
     }

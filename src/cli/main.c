@@ -63,17 +63,19 @@ const command cli_commands[] = {
      "soma ops --optimizers adam\tan optimizer, and the keys of all\n"
      "soma ops --schedules\tall schedules of learning rates\n",
      "layers transforms losses optimizers schedules", 0, 1, cli_run_ops},
-    {"data", "[show|check] [NAME|FILE|DIR|RECIPE] [options]", "data sets: where they are, what is in them",
+    {"data", "[show|check|fetch] [NAME|FILE|DIR|RECIPE] [options]", "data sets: where they are, what is in them",
      "Without arguments, lists the known data sets, whether they are found, and where they are looked for. "
      "`show` prints counts, classes and statistics, and with --sheet makes a picture of samples. `check` looks "
      "for samples that cannot be read, duplicates within and across the parts, equal samples with different "
      "labels, empty and rare classes, constant or missing columns, odd sizes; it ends with 3 where something "
-     "cannot be trained on.",
+     "cannot be trained on. `fetch` downloads mnist, fashion-mnist or cifar10 to --data or the user's cache, "
+     "goes on where it was stopped, and checks what it got.",
      "soma data\tall that are known\nsoma data digits\tone, in short\n"
      "soma data show cifar10 --sheet cifar10.png\tstatistics, and ten pictures of each class\n"
      "soma data check flowers.csv --label species\ta table\n"
-     "soma data check pictures/ --json\ta folder of pictures by class, for machines\n",
-     "data label limit sheet set", 0, 2, cli_run_data},
+     "soma data check pictures/ --json\ta folder of pictures by class, for machines\n"
+     "soma data fetch mnist\tinto ~/.cache/soma/mnist\n",
+     "data label limit sheet url set", 0, 2, cli_run_data},
     {"bench", "[NAME] [options]", "speed of this machine and of soma on it",
      "Measures the machine's peak, matrix products, convolutions, training steps and transforms of "
      "images. NAME limits it to the lines that contain it.",

@@ -15,7 +15,7 @@ expect 0 "is also in the training part" "$soma" data check iris
 expect_json "$soma" data check iris --json
 check "a finding has its name" grep -q '"check":"leak","severity":"warning"' json.out
 expect 0 "nothing is wrong" "$soma" data check digits-cnn
-expect 2 "knows list, show and check" "$soma" data look digits
+expect 2 "knows list, show, check and fetch" "$soma" data look digits
 expect 3 "did you mean 'digits'" "$soma" data check digit
 
 printf 'a,b,y\n1,2,u\n1,2,v\n,3,u\n' >t.csv
