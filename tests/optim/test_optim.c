@@ -527,6 +527,53 @@ static void warms_averages_up(void **state)
     end(&p);
 }
 
+/* Steps of a plan that updates `count` parameters of 8 numbers by gradients that are fed in. */
+static int64_t steps_for(soma_optimizer_options options, int count)
+{
+    soma_error err = {0};
+    soma_graph *graph;
+    soma_plan *plan;
+    soma_plan_info info;
+    soma_tensor *p[2];
+    soma_var params[2], grads[2];
+    soma_update updates[16];
+    int used = 0;
+    for (int i = 0; i < 2; i++)
+        assert_ok(soma_tensor_create(&p[i], SOMA_F32, SOMA_SHAPE(8), &err), err);
+    soma_optimizer *optimizer = optimizer_of(options, p, count);
+    assert_ok(soma_graph_create(&graph, &err), err);
+    for (int i = 0; i < count; i++) {
+        params[i] = soma_variable(graph, i ? "b" : "w", p[i]);
+        grads[i] = soma_input(graph, i ? "g1" : "g0", SOMA_F32, SOMA_SHAPE(8));
+    }
+    soma_var hyper = soma_input(graph, "hyper", SOMA_F32, SOMA_SHAPE(SOMA_OPTIMIZER_HYPER));
+    soma_optimizer_apply(optimizer, params, grads, hyper, (soma_var){0}, NULL, updates, &used);
+    assert_ok(soma_plan_create(&plan, context, NULL, 0, updates, used, &err), err);
+    soma_plan_describe(plan, &info);
+    soma_plan_release(plan);
+    soma_graph_destroy(graph);
+    soma_optimizer_destroy(optimizer);
+    soma_tensor_release(p[0]);
+    soma_tensor_release(p[1]);
+    return info.steps;
+}
+
+/* One parameter more is one step of the plan more: states, lookahead and average included. */
+static void makes_one_pass_of_a_parameter(void **state)
+{
+    (void)state;
+    for (int kind = 0; soma__optimizer_names[kind]; kind++) {
+        soma_optimizer_options options = {
+            .kind = (soma_optimizer_kind)kind, .weight_decay = 0.1, .l1 = 0.1, .lookahead = 4};
+        if (kind == SOMA_LAMB || kind == SOMA_LARS || kind == SOMA_LBFGS)
+            continue; /* norms of whole parameters; no graph */
+        options.ema = kind == SOMA_ASGD ? 0 : 0.9;
+        int64_t more = steps_for(options, 2) - steps_for(options, 1);
+        if (more != 1)
+            fail_msg("%s: %d steps", soma__optimizer_names[kind], (int)more);
+    }
+}
+
 static void names_its_kinds(void **state)
 {
     (void)state;
@@ -551,6 +598,7 @@ int main(void)
         cmocka_unit_test(is_held_by_the_guard),
         cmocka_unit_test(lets_bad_numbers_be_seen),
         cmocka_unit_test(works_without_parameters),
+        cmocka_unit_test(makes_one_pass_of_a_parameter),
         cmocka_unit_test(finds_groups),
         cmocka_unit_test(spares_biases),
         cmocka_unit_test(takes_signs),
