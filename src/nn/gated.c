@@ -4,8 +4,8 @@
 
 #include "nn/layer.h"
 
-/* --- prelu
- * ---------------------------------------------------------------------------------------- */
+/* --- prelu --------------------------------------------------------------------------------------
+ */
 
 typedef struct prelu_options {
     bool frozen;
@@ -20,7 +20,7 @@ static const soma__field prelu_fields[] = {
     SOMA__FIELD_NAME(prelu_options),
 };
 
-/* The parameter is how far each slope is from 0.25, where He et al. start: it begins with zeros. */
+/* Slopes begin with 0.25, as He et al. have it. */
 static soma_var build_prelu(soma__layer_build *b, const soma_layer *layer, soma_var x)
 {
     const prelu_options *o = (const prelu_options *)layer->options;
@@ -28,13 +28,14 @@ static soma_var build_prelu(soma__layer_build *b, const soma_layer *layer, soma_
     if (shape.ndim < 2)
         return soma__layer_fail(b, layer, SOMA_SHAPE,
                                 "needs samples with at least one dimension, got scalars");
+    const soma_init_options start = {.kind = SOMA_INIT_CONSTANT, .value = 0.25};
     soma_var slope =
         soma__layer_param(b, layer,
-                          &(soma__param){.name = "slope",
+                          &(soma__param){.name = "weight",
                                          .shape = SOMA_SHAPE(shape.dim[shape.ndim - 1]),
-                                         .init = SOMA_INIT_ZEROS,
+                                         .how = &start,
                                          .frozen = o->frozen});
-    return soma_prelu(x, soma_add_scalar(slope, 0.25));
+    return soma_prelu(x, slope);
 }
 
 const soma__layer_type soma__layer_prelu = {
@@ -42,7 +43,7 @@ const soma__layer_type soma__layer_prelu = {
     .prefix = "prelu",
     .doc = "x where positive, else x times a learnt slope for each channel",
     .shapes = "[B…,C] -> [B…,C]",
-    .parameters = "slope [C], as its difference from 0.25",
+    .parameters = "weight [C]",
     .size = sizeof(prelu_options),
     .fields = prelu_fields,
     .field_count = SOMA__FIELD_COUNT(prelu_fields),
@@ -54,8 +55,8 @@ soma_layer *soma_layer_prelu(void)
     return soma__layer_new(&soma__layer_prelu, &(prelu_options){0}, NULL, 0);
 }
 
-/* --- gated linear units
- * --------------------------------------------------------------------------- */
+/* --- gated linear units -------------------------------------------------------------------------
+ */
 
 typedef struct gated_options {
     soma_gated function;
