@@ -3,6 +3,7 @@
 #define SOMA_SOMA_H
 
 #include "base.h"
+#include "check.h"
 #include "custom.h"
 #include "data.h"
 #include "graph.h"

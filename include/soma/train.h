@@ -232,8 +232,9 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_rate_test_plot(const soma_rate_test *t
 typedef struct soma_overfit_test {
     int64_t samples, steps;
     double first_loss, last_loss;
-    double accuracy; /* of the batch in the last step; NaN for regression */
-    bool learnt;     /* the loss fell to a tenth, or all labels are right */
+    double worst_loss; /* the largest on the way */
+    double accuracy;   /* of the batch in the last step; NaN for regression */
+    bool learnt;       /* the loss fell to a tenth, or all labels are right */
 } soma_overfit_test;
 SOMA_MUST_CHECK SOMA_API soma_status soma_overfit(soma_model *model, soma_dataset *dataset,
                                                   const soma_train_options *options, int64_t steps,

@@ -31,8 +31,8 @@ typedef struct arguments {
     int positional_count;
     const char *set[SOMA__CLI_MAX_ARGUMENTS];
     int set_count;
-    bool help, json, rate, overfit, gradients, quiet, dry_run, resume, list, layers, transforms,
-        train, invert, force;
+    bool help, json, rate, overfit, gradients, quiet, dry_run, no_check, resume, list, layers,
+        transforms, train, invert, force;
     bool optimizers, schedules, losses;
     const char *data, *out, *isa, *label, *sheet, *url, *dot, *plot, *layer;
     int64_t threads, folds, steps, clusters, seed, epochs, batch, runs, top, limit;
@@ -88,6 +88,7 @@ void cli_catch_signals(void);
 int cli_run_folds(const arguments *args);
 int cli_run_probe(const arguments *args);
 int cli_run_cluster(const arguments *args);
+int cli_run_check(const arguments *args);
 int cli_run_eval(const arguments *args);
 int cli_run_predict(const arguments *args);
 int cli_run_summary(const arguments *args);

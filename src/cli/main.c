@@ -15,7 +15,15 @@ const command cli_commands[] = {
      "soma train iris --folds 5\ttrains five times, each tested on another fifth\n"
      "soma train mnist-cnn --dry-run\twhat it would take\n"
      "soma train mnist-cnn --resume\tgoes on where it was stopped\n",
-     "set out data folds seed epochs batch resume force dry-run list", 1, 1, cli_run_train},
+     "set out data folds seed epochs batch resume force dry-run no-check list", 1, 1, cli_run_train},
+    {"check", "RECIPE [options]", "find mistakes in a recipe before its first step",
+     "Looks at the model, its data and how it is to be trained, and tells what is wrong or suspect and "
+     "how to mend it; takes a second or so, saves nothing. --list names the checks. soma train makes "
+     "the quick ones of them and prints warnings. Exit codes: 0 nothing but notes, 1 warnings, 3 faults.",
+     "soma check my.yaml\tall checks\n"
+     "soma check digits-cnn --set train.optimizer.rate=10\twhat would come of that\n"
+     "soma check --list\twhat it looks for\n",
+     "set data seed batch list", 1, 1, cli_run_check},
     {"probe", "RECIPE [options]", "try a recipe before a training: rate, one batch, gradients",
      "Three short looks, all of them unless some are named; nothing is saved. --rate raises the "
      "learning rate step by step and tells where the loss falls fastest (Smith 2017). --overfit "

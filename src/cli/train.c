@@ -52,7 +52,8 @@ typedef struct job {
     bool made_folder; /* it was not there before */
     cli_progress progress;
     soma_history history;
-    cli_report report; /* of the test part */
+    cli_report report;   /* of the test part */
+    soma_findings found; /* by the quick checks */
 } job;
 
 static soma_status name_paths(job *j, soma_error *err)
@@ -263,6 +264,20 @@ static void show_warning(job *j, const char *message)
     fprintf(stderr, "soma: warning: %s\n", message);
 }
 
+/* What a recipe may have wrong, as far as it is seen in milliseconds. Faults are left to
+ * soma_train, which fails with them, and equal weights too, of which it warns itself. */
+static void show_findings(job *j)
+{
+    for (int i = 0; i < j->found.count; i++) {
+        const soma_finding *f = &j->found.list[i];
+        char text[1024];
+        if (f->severity != SOMA_SEVERITY_WARNING || strcmp(f->id, "constant-weights") == 0)
+            continue;
+        snprintf(text, sizeof text, "%.600s; %.300s [%.30s]", f->message, f->fix, f->id);
+        show_warning(j, text);
+    }
+}
+
 static bool on_event(void *user, const soma_event *e)
 {
     job *j = user;
@@ -271,6 +286,7 @@ static bool on_event(void *user, const soma_event *e)
     case SOMA_EVENT_START:
         if (args->json)
             json_start(j, e, soma_recipe_options(j->m.recipe));
+        show_findings(j);
         break;
     case SOMA_EVENT_STEP:
         if (!args->json && !args->quiet)
@@ -341,6 +357,8 @@ static soma_status train(job *j, soma_error *err)
     SOMA__TRY(make_folder(j, err));
     if (!j->args->json && !j->args->quiet)
         show_start(j, &options);
+    if (!j->args->no_check && !j->resumed)
+        SOMA__TRY(soma_check(j->m.model, &j->m.data, &options, true, &j->found, err));
     options.folder = j->folder;
     options.resume = j->args->resume;
     options.callback = on_event;
@@ -495,6 +513,7 @@ static void close_job(job *j)
 {
     cli_report_clear(&j->report);
     soma_history_clear(&j->history);
+    soma_findings_clear(&j->found);
     cli_model_close(&j->m);
     soma__free(j->folder);
     soma__free(j->model_path);

@@ -258,7 +258,8 @@ static soma_status learn_batch(probe *p, const void *x, const void *y, soma_over
     for (int64_t i = 0; i < out->steps; i++) {
         SOMA__TRY(take_step(p, x, y, 1, &out->last_loss, &out->accuracy, err));
         if (i == 0)
-            out->first_loss = out->last_loss;
+            out->first_loss = out->worst_loss = out->last_loss;
+        out->worst_loss = fmax(out->worst_loss, out->last_loss);
         if (!isfinite(out->last_loss))
             break;
     }
