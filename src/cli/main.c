@@ -19,7 +19,7 @@ const command cli_commands[] = {
     {"check", "RECIPE [options]", "find mistakes in a recipe before its first step",
      "Looks at the model, its data and how it is to be trained, and tells what is wrong or suspect and "
      "how to mend it; takes a second or so, saves nothing. --list names the checks. soma train makes "
-     "the quick ones of them and prints warnings. Exit codes: 0 nothing but notes, 1 warnings, 3 faults.",
+     "the quick ones of them as well. Exit codes: 0 nothing to mend, 1 something suspect, 3 faults.",
      "soma check my.yaml\tall checks\n"
      "soma check digits-cnn --set train.optimizer.rate=10\twhat would come of that\n"
      "soma check --list\twhat it looks for\n",
