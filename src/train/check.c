@@ -17,6 +17,8 @@
 #include "train/step.h"
 
 #define SAMPLES 256
+#define FEW_SAMPLES 32     /* where reading takes time */
+#define MOST_STREAMED 2000 /* samples that are read to be compared, where that takes time */
 /* Root mean square of inputs and targets as the network sees them; scaled ones have about 1. */
 #define LARGE 10.0
 #define SMALL 1e-3
@@ -98,6 +100,9 @@ soma_status soma__check_samples(soma__linter *l, int64_t *count, void **x, void 
 {
     const soma_dataset *train = l->data->train;
     int64_t n = *count < train->count ? *count : train->count;
+    /* Pictures are decoded, streams read: a few must do. */
+    if (!soma__dataset_memory(train) && n > FEW_SAMPLES)
+        n = FEW_SAMPLES;
     size_t scratch_bytes = soma__dataset_scratch(train), x_bytes, y_bytes;
     void *scratch = scratch_bytes ? soma__aligned(scratch_bytes) : NULL;
     soma_status status = SOMA_OK;
@@ -695,6 +700,9 @@ static soma_status check_rate(soma__linter *l, soma_error *err)
     soma_error inner = {0};
     int64_t steps;
     double moved = 0;
+    /* It searches for its step along the line, whatever the rate. */
+    if (options.optimizer.kind == SOMA_LBFGS)
+        return SOMA_OK;
     SOMA__TRY(probe_size(l, &options.batch, &steps, err));
     if (steps < 5)
         return SOMA_OK;
@@ -789,6 +797,8 @@ soma_status soma_check(soma_model *model, const soma_data *data, const soma_trai
                       .data = data,
                       .options = options ? *options : (soma_train_options){0},
                       .out = out};
+    if (l.options.batch == SOMA_BATCH_ALL)
+        l.options.batch = data->train->count;
     l.options.batch = l.options.batch > 0 ? l.options.batch : 32;
     soma_status status =
         soma__loss_create(&l.loss, &l.options.loss, model, data->train, &l.loss_error);

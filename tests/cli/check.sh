@@ -43,6 +43,7 @@ expect 1 "[softmax-twice]" "$soma" check wrong.yaml --set model.3=relu --set mod
     --set model.3=softmax
 expect 3 "labels go from 0 to 7" "$soma" check digits-mlp --set model.4.dense=8
 expect 0 "batch-norm-one" "$soma" check --list
+expect 0 "" "$soma" check iris --set train.optimizer.kind=lbfgs --set train.batch=all
 expect 3 "there is no recipe" "$soma" check none-such
 check "a check leaves files" test "$(ls)" = wrong.yaml
 
