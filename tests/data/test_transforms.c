@@ -444,6 +444,76 @@ static void every_kind_works_on_every_image(void **state)
         }
 }
 
+/* Rows of numbers take what does not need an image; mixup of a regression blends its targets. */
+static void rows_of_features_take_what_fits(void **state)
+{
+    (void)state;
+    enum { ROWS = 8, FEATURES = 6 };
+    soma_tensor *x, *y;
+    soma_dataset *all;
+    assert_int_equal(soma_tensor_create(&x, SOMA_F32, SOMA_SHAPE(ROWS, FEATURES), NULL), SOMA_OK);
+    assert_int_equal(soma_tensor_create(&y, SOMA_F32, SOMA_SHAPE(ROWS, 1), NULL), SOMA_OK);
+    for (int64_t i = 0; i < ROWS * FEATURES; i++)
+        soma_tensor_set(x, i, (double)(i % FEATURES) - 2);
+    for (int64_t i = 0; i < ROWS; i++)
+        soma_tensor_set(y, i, (double)i);
+    assert_int_equal(soma_dataset_from_tensors(&all, x, y, NULL), SOMA_OK);
+    const soma_transform list[] = {{.kind = SOMA_TRANSFORM_STANDARDIZE},
+                                   {.kind = SOMA_TRANSFORM_GAUSSIAN_NOISE, .strength = 0.01},
+                                   {.kind = SOMA_TRANSFORM_MIXUP}};
+    soma_dataset *out = transformed(all, list, 3, true);
+    float rows[ROWS * FEATURES], targets[ROWS];
+    int64_t index[ROWS] = {0, 1, 2, 3, 4, 5, 6, 7};
+    assert_int_equal(soma_dataset_read(out, index, ROWS, rows, targets, NULL), SOMA_OK);
+    for (int64_t i = 0; i < ROWS; i++) {
+        double low = i ? (double)(i - 1) : 0, high = i ? (double)i : ROWS - 1;
+        assert_true((double)targets[i] >= low - 1e-5 && (double)targets[i] <= high + 1e-5);
+        for (int64_t k = 0; k < FEATURES; k++) {
+            /* 0 … 5 less their mean by their deviation, sqrt(35 / 12), and noise. */
+            double want = ((double)k - 2.5) / sqrt(35.0 / 12);
+            assert_true(fabs((double)rows[i * FEATURES + k] - want) < 0.06);
+            assert_true(fabs((double)rows[i * FEATURES + k] - want) > 0);
+        }
+    }
+    soma_dataset_release(out);
+    soma_dataset_release(all);
+    soma_tensor_release(x);
+    soma_tensor_release(y);
+}
+
+/* The deviates that noise is made of are normal: moments of many. */
+static void noise_is_normal(void **state)
+{
+    (void)state;
+    enum { SIDE = 200 };
+    soma_tensor *x, *y;
+    soma_dataset *all;
+    assert_int_equal(soma_tensor_create(&x, SOMA_F32, SOMA_SHAPE(1, SIDE, SIDE), NULL), SOMA_OK);
+    assert_int_equal(soma_tensor_create(&y, SOMA_F32, SOMA_SHAPE(1), NULL), SOMA_OK);
+    soma_tensor_fill(x, 0);
+    soma_tensor_fill(y, 0);
+    assert_int_equal(soma_dataset_from_tensors(&all, x, y, NULL), SOMA_OK);
+    const soma_transform noise = {.kind = SOMA_TRANSFORM_GAUSSIAN_NOISE, .strength = 2};
+    soma_dataset *out = transformed(all, &noise, 1, true);
+    static float value[SIDE * SIDE];
+    double moment[5] = {0}, tail = 0, n = SIDE * SIDE;
+    read_one(out, 0, value);
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        double z = (double)value[i] / 2;
+        for (int k = 1; k <= 4; k++)
+            moment[k] += pow(z, k) / n;
+        tail += fabs(z) > 2.326347874 ? 1 / n : 0; /* 2 % */
+    }
+    /* Five deviations of each mean. */
+    assert_true(fabs(moment[1]) < 5 / sqrt(n) && fabs(moment[2] - 1) < 5 * sqrt(2 / n));
+    assert_true(fabs(moment[3]) < 5 * sqrt(15 / n) && fabs(moment[4] - 3) < 5 * sqrt(96 / n));
+    assert_true(fabs(tail - 0.02) < 5 * sqrt(0.02 / n));
+    soma_dataset_release(out);
+    soma_dataset_release(all);
+    soma_tensor_release(x);
+    soma_tensor_release(y);
+}
+
 /* --- batches ------------------------------------------------------------------------------------
  */
 
@@ -707,6 +777,8 @@ int main(void)
         cmocka_unit_test(sources_of_all_kinds_give_the_same),
         cmocka_unit_test(evaluation_is_not_random),
         cmocka_unit_test(every_kind_works_on_every_image),
+        cmocka_unit_test(rows_of_features_take_what_fits),
+        cmocka_unit_test(noise_is_normal),
         cmocka_unit_test(mixed_targets_are_what_is_in_the_picture),
         cmocka_unit_test(lists_are_read_and_written),
         cmocka_unit_test(faults_are_told),
