@@ -287,8 +287,7 @@ SOMA_API soma_layer *soma_layer_spectral_norm(soma_layer *layer);
 #define soma_layer_layer_norm(...) soma_layer_layer_norm_opt((soma_norm_options){__VA_ARGS__})
 
 SOMA_API soma_layer *soma_layer_activation(soma_activation activation);
-/* Leaky relu with a learnt slope for each channel (He et al. 2015); slope [C] holds its difference
- * from 0.25. */
+/* Leaky relu with a learnt slope for each channel (He et al. 2015); weight [C], 0.25 at first. */
 SOMA_API soma_layer *soma_layer_prelu(void);
 typedef enum soma_gated { SOMA_GLU, SOMA_SWIGLU, SOMA_GEGLU } soma_gated;
 /* [B…,2C] -> [B…,C]: soma_glu, soma_swiglu, soma_geglu along the last axis. */
