@@ -219,7 +219,7 @@ static soma_status read_choice(const place *at, const soma__field *field, void *
         return expected(at, "a name, or one name with options");
 
     /* The name stands as a key: it is read as if it were a value. */
-    int choice;
+    int choice = 0;
     soma__value name = {.kind = SOMA__STRING, .line = value->first->line};
     name.text = value->first->key;
     place inner = *at;

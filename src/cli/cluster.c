@@ -125,7 +125,8 @@ static void show(const clustering *c)
                c->args->layer ? c->args->layer : "the last layer");
     }
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
-        double value = *(const double *)((const char *)c + figures[i].offset);
+        double value;
+        memcpy(&value, (const char *)c + figures[i].offset, sizeof value);
         if (isnan(value))
             continue;
         if (c->args->json)

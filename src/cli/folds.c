@@ -81,8 +81,8 @@ static bool summarise(const folding *f, size_t figure, const char **key, const c
 
 static void show_all(const folding *f)
 {
-    const char *key, *text;
-    double mean, deviation;
+    const char *key = NULL, *text = NULL;
+    double mean = NAN, deviation = NAN;
     cli_json json;
     if (f->args->json) {
         cli_json_begin(&json, "done");

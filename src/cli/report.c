@@ -222,7 +222,7 @@ bool cli_report_figure(const cli_report *report, size_t index, const char **key,
         return false;
     *key = figures[index].key;
     *text = figures[index].text;
-    *value = *(const double *)((const char *)&report->scores + figures[index].offset);
+    memcpy(value, (const char *)&report->scores + figures[index].offset, sizeof *value);
     return true;
 }
 

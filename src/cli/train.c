@@ -402,7 +402,7 @@ static void limit_memory(double available)
 static void print_cost(const job *j, const soma_train_cost *cost, double available)
 {
     int64_t n = samples(j->m.data.train), batch = batch_of(j);
-    int64_t whole_steps = (n + batch - 1) / batch;
+    int64_t whole_steps = batch > 0 ? (n + batch - 1) / batch : 0;
     double steps = (double)whole_steps;
     bool fits = (double)cost->bytes <= available;
     char a[32], b[32];

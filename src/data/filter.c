@@ -119,14 +119,14 @@ static void blur(const void *x, void *y, int64_t h, int64_t w, int64_t c, bool b
 void soma__blur(const soma__form *form, const void *x, void *y, double sigma, int radius,
                 void *work)
 {
-    float kernel[SOMA__MAX_KERNEL];
+    float kernel[SOMA__MAX_KERNEL] = {0};
     gauss(kernel, sigma, radius);
     blur(x, y, form->h, form->w, form->c, form->x_dtype == SOMA_U8, kernel, radius, work);
 }
 
 void soma__blur_plane(float *plane, int64_t h, int64_t w, double sigma, int radius, void *work)
 {
-    float kernel[SOMA__MAX_KERNEL];
+    float kernel[SOMA__MAX_KERNEL] = {0};
     gauss(kernel, sigma, radius);
     blur(plane, plane, h, w, 1, false, kernel, radius, work);
 }

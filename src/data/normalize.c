@@ -55,7 +55,7 @@ static void scale_u8(const uint8_t *restrict x, float *restrict y, int64_t count
 static void apply_normalize(soma__apply *a)
 {
     const soma_transform *t = a->t;
-    float scale[SOMA_MAX_CHANNELS], shift[SOMA_MAX_CHANNELS];
+    float scale[SOMA_MAX_CHANNELS] = {0}, shift[SOMA_MAX_CHANNELS] = {0};
     double unit = a->from->x_dtype == SOMA_U8 ? 1.0 / 255 : 1;
     for (int k = 0; k < t->channels; k++) {
         scale[k] = (float)(unit / t->std[k]);

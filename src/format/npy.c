@@ -133,7 +133,7 @@ static soma_status read_dictionary(soma__npy_header *h, cursor *c, const char *n
                                    soma_error *err)
 {
     bool has_type = false, has_order = false, has_shape = false;
-    char key[32], descr[32];
+    char key[32] = "", descr[32] = "";
     if (!eat(c, '{'))
         return damaged(name, "no '{'", err);
     while (!eat(c, '}')) {

@@ -75,8 +75,10 @@ static double digamma(double x)
         y = -M_PI / tan(M_PI * (x - nearbyint(x)));
         x = 1 - x;
     }
-    for (; x < 10; x += 1)
+    while (x < 10) {
         y -= 1 / x;
+        x += 1;
+    }
     double square = 1 / (x * x), power = square;
     y += log(x) - 0.5 / x;
     for (int i = 0; i < 7; i++, power *= square)

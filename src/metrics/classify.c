@@ -131,7 +131,7 @@ double soma_top_k(const float *scores, const int64_t *labels, int64_t count, int
         if (label < 0 || label >= classes || isnan(row[label]))
             continue;
         for (int c = 0; c < classes; c++)
-            before += row[c] > row[label] || (row[c] == row[label] && c < label);
+            before += row[c] > row[label] || (c < label && row[c] == row[label]);
         hit += before < k;
     }
     return ratio((double)hit, (double)count);
@@ -182,7 +182,7 @@ static soma_status rank(ranked *to, const float *scores, int classes, int column
         if (isnan(score))
             return soma__fail(err, SOMA_NUMERIC, "sample %lld: its score for class %d is NaN",
                               (long long)i, column);
-        to[i] = (ranked){score, labels ? labels[i] == column : positive[i]};
+        to[i] = (ranked){score, labels ? labels[i] == column : positive && positive[i]};
     }
     qsort(to, (size_t)count, sizeof *to, falling);
     return SOMA_OK;

@@ -155,7 +155,7 @@ static soma_var build_conv(soma__layer_build *b, const soma_layer *layer, soma_v
 {
     const options *o = (const options *)layer->options;
     soma_conv_nd_options how;
-    double window, steps = 1;
+    double window = 0, steps = 1;
     if (!is_image(b, layer, x, dims) || !geometry(b, layer, dims, &how))
         return (soma_var){b->graph, -1};
     const int64_t channels = soma_var_shape(x).dim[dims + 1];
@@ -167,18 +167,19 @@ static soma_var build_conv(soma__layer_build *b, const soma_layer *layer, soma_v
     soma_shape shape = transposed
                            ? weight_shape(o, dims, channels, o->filters / how.groups, &window)
                            : weight_shape(o, dims, o->filters, channels / how.groups, &window);
+    const int64_t per_group = channels / how.groups;
     /* An output of a transposed conv is reached by one in `stride` of the window's cells. */
     for (int d = 0; transposed && d < dims; d++)
         steps *= how.stride[d] ? (double)how.stride[d] : 1;
-    soma_var weight = soma__layer_param(
-        b, layer,
-        &(soma__param){.name = "weight",
-                       .shape = shape,
-                       .how = &o->init,
-                       .fan_in = fmax(window / steps, 1) * (double)(channels / how.groups),
-                       .fan_out = window * (double)o->filters,
-                       .groups = how.groups,
-                       .frozen = o->frozen});
+    soma_var weight =
+        soma__layer_param(b, layer,
+                          &(soma__param){.name = "weight",
+                                         .shape = shape,
+                                         .how = &o->init,
+                                         .fan_in = fmax(window / steps, 1) * (double)per_group,
+                                         .fan_out = window * (double)o->filters,
+                                         .groups = how.groups,
+                                         .frozen = o->frozen});
     return finish(b, layer, op(x, weight, how), o->filters);
 }
 
@@ -188,19 +189,20 @@ static soma_var depthwise(soma__layer_build *b, const soma_layer *layer, soma_va
 {
     const options *o = (const options *)layer->options;
     const int64_t channels = soma_var_shape(x).dim[3];
-    double window;
+    double window = 0;
     if (!soma__mul64(channels, o->multiplier ? o->multiplier : 1, outputs))
         return soma__layer_fail(b, layer, SOMA_INVALID, "multiplier %lld is too large",
                                 (long long)o->multiplier);
-    soma_var weight =
-        soma__layer_param(b, layer,
-                          &(soma__param){.name = name,
-                                         .shape = weight_shape(o, 2, *outputs, 1, &window),
-                                         .how = &o->init,
-                                         .fan_in = window,
-                                         .fan_out = window,
-                                         .groups = channels,
-                                         .frozen = o->frozen});
+    /* Before the struct, whose members are filled in no certain order. */
+    const soma_shape shape = weight_shape(o, 2, *outputs, 1, &window);
+    soma_var weight = soma__layer_param(b, layer,
+                                        &(soma__param){.name = name,
+                                                       .shape = shape,
+                                                       .how = &o->init,
+                                                       .fan_in = window,
+                                                       .fan_out = window,
+                                                       .groups = channels,
+                                                       .frozen = o->frozen});
     return soma_conv2d_opt(
         x, weight,
         (soma_conv_options){.stride = {how->stride[0], how->stride[1]},
@@ -213,7 +215,7 @@ static soma_var depthwise(soma__layer_build *b, const soma_layer *layer, soma_va
 static soma_var build_depthwise_conv2d(soma__layer_build *b, const soma_layer *layer, soma_var x)
 {
     soma_conv_nd_options how;
-    int64_t outputs;
+    int64_t outputs = 0;
     if (!is_image(b, layer, x, 2) || !geometry(b, layer, 2, &how))
         return (soma_var){b->graph, -1};
     soma_var y = depthwise(b, layer, x, "weight", &how, &outputs);

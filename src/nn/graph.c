@@ -249,7 +249,7 @@ void soma__graph_build(soma__layer_build *b, const soma_layer *layer, const soma
         if (name_count(o->nodes[i].from) > most)
             most = name_count(o->nodes[i].from);
     soma_var *value =
-        soma__arena_array(&b->graph->arena, (size_t)(inputs + o->count), sizeof *value);
+        soma__arena_array(&b->graph->arena, (size_t)inputs + (size_t)o->count, sizeof *value);
     soma_var *in = soma__arena_array(&b->graph->arena, (size_t)most, sizeof *in);
     if (!value || !in) {
         soma__layer_fail(b, layer, SOMA_MEMORY, "out of memory for %d nodes", o->count);

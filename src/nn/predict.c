@@ -188,7 +188,7 @@ static soma_status take_tensors(const soma_model *model, const soma_tensor *cons
 soma_status soma_model_predict_all(soma_model *model, const soma_tensor *const *x,
                                    soma_tensor **out, soma_error *err)
 {
-    const soma_tensor *in[SOMA_MODEL_INPUTS];
+    const soma_tensor *in[SOMA_MODEL_INPUTS] = {0};
     soma_tensor *cast[SOMA_MODEL_INPUTS] = {0};
     uint32_t bytes;
 

@@ -67,6 +67,7 @@ static int64_t visit(int64_t size, int64_t *start, int64_t end, int64_t step)
     }
     /* In unsigned numbers, where -INT64_MIN exists. */
     const uint64_t stride = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;
+    // cppcheck-suppress zerodivcond; rules refuse a step of 0
     return (int64_t)(((uint64_t)span - 1) / stride) + 1;
 }
 

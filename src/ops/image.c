@@ -128,8 +128,9 @@ static soma_var bilinear(const sampler *s, soma_var y, soma_var x)
         weight[d][0] = soma_sub(real(at[d], 1), weight[d][1]);
     }
     for (int i = 0; i < 4; i++) {
-        soma_var corner = fetch(s, soma_add_scalar(low[0], i / 2), soma_add_scalar(low[1], i % 2));
-        soma_var part = weigh(corner, soma_mul(weight[0][i / 2], weight[1][i % 2]));
+        const int down = i / 2, across = i % 2;
+        soma_var corner = fetch(s, soma_add_scalar(low[0], down), soma_add_scalar(low[1], across));
+        soma_var part = weigh(corner, soma_mul(weight[0][down], weight[1][across]));
         sum = sum.graph ? soma_add(sum, part) : part;
     }
     return sum;
@@ -165,9 +166,10 @@ static soma_var bicubic(const sampler *s, soma_var y, soma_var x)
         cubic(soma_sub(at[d], low[d]), weight[d]);
     }
     for (int i = 0; i < 16; i++) {
-        soma_var corner = fetch(s, bound(s, soma_add_scalar(low[0], i / 4 - 1), 0),
-                                bound(s, soma_add_scalar(low[1], i % 4 - 1), 1));
-        soma_var part = weigh(corner, soma_mul(weight[0][i / 4], weight[1][i % 4]));
+        const int down = i / 4, across = i % 4;
+        soma_var corner = fetch(s, bound(s, soma_add_scalar(low[0], down - 1), 0),
+                                bound(s, soma_add_scalar(low[1], across - 1), 1));
+        soma_var part = weigh(corner, soma_mul(weight[0][down], weight[1][across]));
         sum = sum.graph ? soma_add(sum, part) : part;
     }
     return sum;

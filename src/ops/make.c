@@ -79,7 +79,7 @@ void soma_meshgrid(const soma_var *x, int count, soma_var *out)
     for (int i = 0; i < count; i++)
         out[i] = x ? soma__failed(x[i]) : failed_in(NULL);
     for (int i = 0; i < count; i++) {
-        if (!soma_var_ok(x[i]))
+        if (!x || !soma_var_ok(x[i]))
             return;
         if (count > SOMA_MAX_DIMS || soma_var_shape(x[i]).ndim != 1) {
             soma_graph_fail(x[i].graph, SOMA_SHAPE,

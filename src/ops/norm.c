@@ -3,8 +3,9 @@
 #include "ops/attrs.h"
 #include "ops/ops.h"
 
-/* Checks that inputs [1, nin) are vectors as long as x's last axis. */
-static soma_status norm_rule(soma__rule *rule, const char *const *names)
+/* Checks that inputs [1, nin) are vectors as long as x's last axis; `names` has all that the op
+ * takes. */
+static soma_status norm_rule(soma__rule *rule, const char *const *names, int named)
 {
     const soma__norm_attrs *attrs = rule->attrs;
     const soma_shape *x = &rule->in_shape[0];
@@ -14,7 +15,7 @@ static soma_status norm_rule(soma__rule *rule, const char *const *names)
     if (x->ndim < 1)
         return soma__rule_fail(rule, SOMA_SHAPE, "x must have at least one dimension");
     int64_t channels = x->dim[x->ndim - 1];
-    for (int i = 1; i < rule->nin; i++) {
+    for (int i = 1; i < rule->nin && i < named; i++) {
         const soma_shape *p = &rule->in_shape[i];
         if (p->ndim != 1 || p->dim[0] != channels)
             return soma__rule_fail(rule, SOMA_SHAPE, "%s must be [%lld] for x %s, but is %s",
@@ -38,7 +39,7 @@ static const soma__attr norm_attrs[] = {
 static soma_status layer_norm_rule(soma__rule *rule)
 {
     static const char *const names[] = {"x", "gamma", "beta"};
-    return norm_rule(rule, names);
+    return norm_rule(rule, names, (int)(sizeof names / sizeof names[0]));
 }
 
 /* The variance is the mean square of the centred values, which are needed anyway, and which do not
@@ -80,7 +81,7 @@ soma_var soma_layer_norm(soma_var x, soma_var gamma, soma_var beta, double eps)
 static soma_status batch_norm_rule(soma__rule *rule)
 {
     static const char *const names[] = {"x", "mean", "var", "gamma", "beta"};
-    return norm_rule(rule, names);
+    return norm_rule(rule, names, (int)(sizeof names / sizeof names[0]));
 }
 
 /* gamma / √(var + eps) is made once for each channel, which leaves three operations for each value.
@@ -125,7 +126,7 @@ static soma_status group_norm_rule(soma__rule *rule)
     const soma__norm_attrs *attrs = rule->attrs;
     const soma_shape *x = &rule->in_shape[0];
     char text[SOMA_SHAPE_TEXT_SIZE];
-    SOMA__TRY(norm_rule(rule, names));
+    SOMA__TRY(norm_rule(rule, names, (int)(sizeof names / sizeof names[0])));
     if (x->ndim < 2)
         return soma__rule_fail(rule, SOMA_SHAPE, "x is %s, but must be [N,…,C]",
                                soma_shape_text(x, text, sizeof(text)));
@@ -218,7 +219,7 @@ soma_var soma_instance_norm(soma_var x, soma_var gamma, soma_var beta, double ep
 static soma_status rms_norm_rule(soma__rule *rule)
 {
     static const char *const names[] = {"x", "gamma"};
-    return norm_rule(rule, names);
+    return norm_rule(rule, names, (int)(sizeof names / sizeof names[0]));
 }
 
 static soma_var rms_norm_decompose(soma_graph *graph, const soma_var *in, int nin,

@@ -69,7 +69,7 @@ static void resolve_same(const soma__window *w, int d, int64_t extent)
 soma_status soma__window_resolve(soma__rule *rule, const soma__window *w, int64_t *output)
 {
     SOMA__TRY(soma__window_check(rule, w));
-    int64_t extent[SOMA__WINDOW_DIMS], padded[SOMA__WINDOW_DIMS];
+    int64_t extent[SOMA__WINDOW_DIMS] = {0}, padded[SOMA__WINDOW_DIMS] = {0};
     char a[SOMA__WINDOW_TEXT_SIZE], b[SOMA__WINDOW_TEXT_SIZE];
     bool fits = true;
     for (int d = 0; d < w->dims; d++) {

@@ -30,8 +30,7 @@ const char *const soma__schedule_docs[] = {
     "straight from the rate to min_rate over the whole training",
     "rate to min_rate as (1 - t)^power over the whole training",
     "half cosines of cycle_epochs, each cycle_growth times as long (Loshchilov & Hutter 2017)",
-    "up from rate / div_start for the share rise, then down; momentum against it (Smith & Topin "
-    "2018)",
+    "up from rate / div_start for the share rise, then down; momentum against it (Smith 2018)",
     "triangles of cycle_epochs between min_rate and rate; momentum against it (Smith 2017)",
     "cyclic, each triangle half as high as the last",
     "cyclic, the height × gamma at each step",
