@@ -365,6 +365,25 @@ def make_linalg():
 
     case("eigh_vectors", vectors, a=a)
 
+    def svd(a):
+        u, s, vh = torch.linalg.svd(a, full_matrices=False)
+        sign = torch.sign(u.detach().gather(-2, u.detach().abs().argmax(-2, keepdim=True)))
+        return u * sign, s, vh.mT * sign
+
+    for name, shape in (("tall", (2, 5, 3)), ("wide", (2, 3, 5)), ("square", (2, 4, 4))):
+        x = rand(*shape)
+        for part, key in enumerate("usv"):
+            case(f"svd_{key}_{name}", lambda a: svd(a)[part], a=x)
+        case(f"pinv_{name}", torch.linalg.pinv, a=x)
+        case(f"lstsq_{name}", lambda a, b: torch.linalg.pinv(a) @ b, a=x, b=rand(2, shape[1], 2))
+        case(f"norm_frobenius_{name}", lambda a: torch.linalg.matrix_norm(a, "fro"), a=x)
+        case(f"norm_nuclear_{name}", lambda a: torch.linalg.matrix_norm(a, "nuc"), a=x)
+        case(f"norm_spectral_{name}", lambda a: torch.linalg.matrix_norm(a, 2), a=x)
+    # Rank 2 of 3: the smallest singular value is cut off, also for the gradient.
+    flat = (rand(2, 5, 2) @ rand(2, 2, 3)).float().double()
+    case("pinv_flat", lambda a: torch.linalg.pinv(a, rcond=1e-6), a=flat)
+    OPS["rank_flat/a"], OPS["rank_flat/y"] = flat, torch.linalg.matrix_rank(flat, rtol=1e-6)
+
 
 def make_norm_group():
     image, gamma, beta = rand(2, 3, 4, 6, low=-2, high=3), rand(6, low=0.5, high=1.5), rand(6)

@@ -146,6 +146,16 @@ typedef struct soma__triangle_attrs {
     int64_t upper, transpose, unit;
 } soma__triangle_attrs;
 
+/* pinv, matrix_rank: relative to the largest singular value; 0 for the default. */
+typedef struct soma__rcond_attrs {
+    double rcond;
+} soma__rcond_attrs;
+
+/* matrix_norm: a soma_matrix_norm_kind. */
+typedef struct soma__matrix_norm_attrs {
+    int64_t kind;
+} soma__matrix_norm_attrs;
+
 /* The losses. What number and flag stand for is in the attribute table of each. */
 typedef struct soma__loss_attrs {
     int64_t reduction; /* soma_reduction */

@@ -5,7 +5,7 @@
 /* --- rules -------------------------------------------------------------------------------------
  */
 
-static soma_status matrix_rule(soma__rule *rule, bool square)
+soma_status soma__matrix_rule(soma__rule *rule, bool square)
 {
     const soma_shape *a = &rule->in_shape[0];
     char text[SOMA_SHAPE_TEXT_SIZE];
@@ -20,7 +20,7 @@ static soma_status matrix_rule(soma__rule *rule, bool square)
 
 static soma_status square_rule(soma__rule *rule)
 {
-    return matrix_rule(rule, true);
+    return soma__matrix_rule(rule, true);
 }
 
 /* a [B…,N,N], b [B…,N,K] */
@@ -28,7 +28,7 @@ static soma_status solve_rule(soma__rule *rule)
 {
     const soma_shape *a = &rule->in_shape[0], *b = &rule->in_shape[1];
     char ta[SOMA_SHAPE_TEXT_SIZE], tb[SOMA_SHAPE_TEXT_SIZE];
-    SOMA__TRY(matrix_rule(rule, true));
+    SOMA__TRY(soma__matrix_rule(rule, true));
     SOMA__TRY(soma__rule_same_dtypes(rule));
     soma_shape want = *a;
     if (b->ndim == a->ndim)
@@ -45,7 +45,7 @@ static soma_status solve_rule(soma__rule *rule)
 
 static soma_status det_rule(soma__rule *rule)
 {
-    SOMA__TRY(matrix_rule(rule, true));
+    SOMA__TRY(soma__matrix_rule(rule, true));
     rule->shape.ndim -= 2;
     rule->shape.dim[rule->shape.ndim] = rule->shape.dim[rule->shape.ndim + 1] = 0;
     return SOMA_OK;
@@ -53,14 +53,14 @@ static soma_status det_rule(soma__rule *rule)
 
 static soma_status values_rule(soma__rule *rule)
 {
-    SOMA__TRY(matrix_rule(rule, true));
+    SOMA__TRY(soma__matrix_rule(rule, true));
     rule->shape.dim[--rule->shape.ndim] = 0;
     return SOMA_OK;
 }
 
 static soma_status qr_q_rule(soma__rule *rule)
 {
-    SOMA__TRY(matrix_rule(rule, false));
+    SOMA__TRY(soma__matrix_rule(rule, false));
     int64_t *rows = &rule->shape.dim[rule->shape.ndim - 2], *cols = rows + 1;
     *cols = *cols < *rows ? *cols : *rows;
     return SOMA_OK;
@@ -68,7 +68,7 @@ static soma_status qr_q_rule(soma__rule *rule)
 
 static soma_status qr_r_rule(soma__rule *rule)
 {
-    SOMA__TRY(matrix_rule(rule, false));
+    SOMA__TRY(soma__matrix_rule(rule, false));
     int64_t *rows = &rule->shape.dim[rule->shape.ndim - 2], *cols = rows + 1;
     *rows = *cols < *rows ? *cols : *rows;
     return SOMA_OK;
@@ -83,7 +83,7 @@ static soma_var product(soma_var a, soma_var b)
 }
 
 /* The identity, [B…,N,N] like a. */
-static soma_var identity_like(soma_var a)
+soma_var soma__identity_like(soma_var a)
 {
     soma_shape shape = soma_var_shape(a);
     if (!soma_var_ok(a))
@@ -144,7 +144,7 @@ static void triangular_gradient(soma__grad *g)
 static soma_var inverse_transposed(soma_var a)
 {
     soma_var turned = soma_transpose(a);
-    return soma_solve(turned, identity_like(turned));
+    return soma_solve(turned, soma__identity_like(turned));
 }
 
 static void det_gradient(soma__grad *g)
@@ -210,7 +210,7 @@ static void eigh_values_gradient(soma__grad *g)
 static void eigh_vectors_gradient(soma__grad *g)
 {
     soma_var v = g->out, w = soma_eigh_values(g->in[0]);
-    soma_var one = identity_like(v);
+    soma_var one = soma__identity_like(v);
     soma_var gaps = soma_sub(soma_unsqueeze(w, -2), soma_unsqueeze(w, -1));
     soma_var f = soma_sub(soma_reciprocal(soma_add(gaps, one)), one);
     soma_var inner = soma_mul(f, soma_matmul(v, g->dout, .transpose_a = true));
@@ -220,11 +220,11 @@ static void eigh_vectors_gradient(soma__grad *g)
 /* --- descriptors -------------------------------------------------------------------------------
  */
 
-static double cubic_flops(const soma__call *call)
+double soma__linalg_flops(const soma__call *call)
 {
     const soma_shape *a = &call->in[0].shape;
-    double n = (double)a->dim[a->ndim - 1];
-    return 2 * (double)call->in[0].count * n;
+    double m = (double)a->dim[a->ndim - 2], n = (double)a->dim[a->ndim - 1];
+    return 2 * (double)call->in[0].count * (m < n ? m : n);
 }
 
 static const soma__attr triangle_attrs[] = {
@@ -234,38 +234,26 @@ static const soma__attr triangle_attrs[] = {
     {0},
 };
 
-#define LINALG(name_, inputs_, count_, doc_, rule_, gradient_, ...)                                \
-    const soma__op soma__op_##name_ = {.name = #name_,                                             \
-                                       .family = "linalg",                                         \
-                                       .doc = doc_,                                                \
-                                       .inputs = inputs_,                                          \
-                                       .min_inputs = count_,                                       \
-                                       .max_inputs = count_,                                       \
-                                       .rule = rule_,                                              \
-                                       .gradient = gradient_,                                      \
-                                       .reference = soma__reference_##name_,                       \
-                                       .reference_scratch = soma__linalg_scratch,                  \
-                                       .flops = cubic_flops,                                       \
-                                       __VA_ARGS__}
-
-LINALG(solve, "a b", 2, "x with a x = b", solve_rule, solve_gradient, );
-LINALG(triangular_solve, "a b", 2, "x with a x = b, a triangular", solve_rule, triangular_gradient,
-       .attr_size = sizeof(soma__triangle_attrs), .attrs = triangle_attrs);
-LINALG(det, "a", 1, "determinant", det_rule, det_gradient, );
-LINALG(log_abs_det, "a", 1, "ln |det a|", det_rule, log_abs_det_gradient, );
-LINALG(det_sign, "a", 1, "sign of the determinant", det_rule, soma__grad_none, );
-LINALG(cholesky, "a", 1, "L, lower, with L Lᵀ = (a + aᵀ)/2", square_rule, cholesky_gradient, );
-LINALG(qr_q, "a", 1, "Q of a = Q R, reduced", qr_q_rule, qr_q_gradient, );
-LINALG(qr_r, "a", 1, "R of a = Q R, reduced", qr_r_rule, qr_r_gradient, );
-LINALG(eigh_values, "a", 1, "eigenvalues of (a + aᵀ)/2, ascending", values_rule,
-       eigh_values_gradient, );
-LINALG(eigh_vectors, "a", 1, "eigenvectors of (a + aᵀ)/2 as columns", square_rule,
-       eigh_vectors_gradient, );
+SOMA__LINALG(solve, "a b", 2, "x with a x = b", solve_rule, solve_gradient, );
+SOMA__LINALG(triangular_solve, "a b", 2, "x with a x = b, a triangular", solve_rule,
+             triangular_gradient, .attr_size = sizeof(soma__triangle_attrs),
+             .attrs = triangle_attrs);
+SOMA__LINALG(det, "a", 1, "determinant", det_rule, det_gradient, );
+SOMA__LINALG(log_abs_det, "a", 1, "ln |det a|", det_rule, log_abs_det_gradient, );
+SOMA__LINALG(det_sign, "a", 1, "sign of the determinant", det_rule, soma__grad_none, );
+SOMA__LINALG(cholesky, "a", 1, "L, lower, with L Lᵀ = (a + aᵀ)/2", square_rule,
+             cholesky_gradient, );
+SOMA__LINALG(qr_q, "a", 1, "Q of a = Q R, reduced", qr_q_rule, qr_q_gradient, );
+SOMA__LINALG(qr_r, "a", 1, "R of a = Q R, reduced", qr_r_rule, qr_r_gradient, );
+SOMA__LINALG(eigh_values, "a", 1, "eigenvalues of (a + aᵀ)/2, ascending", values_rule,
+             eigh_values_gradient, );
+SOMA__LINALG(eigh_vectors, "a", 1, "eigenvectors of (a + aᵀ)/2 as columns", square_rule,
+             eigh_vectors_gradient, );
 
 static soma_var inverse_decompose(soma_graph *graph, const soma_var *in, int nin, const void *attrs)
 {
     (void)graph, (void)nin, (void)attrs;
-    return soma_solve(in[0], identity_like(in[0]));
+    return soma_solve(in[0], soma__identity_like(in[0]));
 }
 
 const soma__op soma__op_inverse = {

@@ -1,5 +1,5 @@
-/* linalg_kernels.c: the reference kernels of linear algebra. Each loads a matrix into double, works
- * there and stores: rows are contiguous, a[i·n + j]. */
+/* linalg_kernels.c: the reference kernels of linear algebra, one matrix at a time. Each loads it
+ * into double, works there and stores: rows are contiguous, a[i·n + j]. */
 #include "ops/linalg.h"
 
 #include <float.h>
@@ -7,13 +7,13 @@
 
 #define SWEEPS 64 /* of Jacobi's method, which wants fewer than ten */
 
-static void load(const soma__view *x, int64_t matrix, int64_t count, double *out)
+void soma__matrix_load(const soma__view *x, int64_t matrix, int64_t count, double *out)
 {
     for (int64_t i = 0; i < count; i++)
         out[i] = soma__load(x->dtype, x->data, matrix * count + i);
 }
 
-static void store(const soma__view *y, int64_t matrix, int64_t count, const double *values)
+void soma__matrix_store(const soma__view *y, int64_t matrix, int64_t count, const double *values)
 {
     for (int64_t i = 0; i < count; i++)
         soma__store(y->dtype, y->data, matrix * count + i, values[i]);
@@ -24,20 +24,22 @@ static int64_t last_dim(const soma__view *x, int back)
     return x->shape.dim[x->shape.ndim - back];
 }
 
-/* Matrices in x; 0 where they are empty. */
-static int64_t batch_of(const soma__view *x)
+/* Empty matrices count: their determinant is 1. */
+int64_t soma__matrix_count(const soma__call *call)
 {
-    int64_t cells = last_dim(x, 1) * last_dim(x, 2);
-    return cells ? x->count / cells : 0;
+    const soma_shape *a = &call->in[0].shape;
+    int64_t count = 1;
+    for (int d = 0; d < a->ndim - 2; d++)
+        count *= a->dim[d];
+    return count;
 }
 
 size_t soma__linalg_scratch(const soma__call *call)
 {
-    /* The matrix, the right side or the vectors, and a row of numbers. */
+    /* The matrix, a result as large, that of the shorter side squared, the right side, two rows. */
     size_t m = (size_t)last_dim(&call->in[0], 2), n = (size_t)last_dim(&call->in[0], 1);
-    size_t right = call->nin > 1 ? (size_t)last_dim(&call->in[1], 1) : 0;
-    size_t side = m > n ? m : n;
-    return (m * n + side * (side + right) + 2 * side) * sizeof(double);
+    size_t right = call->nin > 1 ? (size_t)last_dim(&call->in[1], 1) : 0, k = m < n ? m : n;
+    return (2 * m * n + k * k + n * right + 2 * k) * sizeof(double);
 }
 
 /* --- LU ----------------------------------------------------------------------------------------
@@ -95,66 +97,60 @@ static void substitute(const double *a, int64_t n, double *b, int64_t k, bool up
     }
 }
 
-void soma__reference_solve(const soma__call *call)
+void soma__matrix_solve(const soma__call *call, int64_t m, double *work)
 {
     int64_t n = last_dim(&call->in[0], 1), k = last_dim(&call->in[1], 1);
-    double *a = call->scratch, *b = a + n * n;
-    for (int64_t m = 0; m < batch_of(&call->in[0]); m++) {
-        load(&call->in[0], m, n * n, a);
-        load(&call->in[1], m, n * k, b);
-        eliminate(a, n, b, k);
-        substitute(a, n, b, k, true, false, false);
-        store(&call->out[0], m, n * k, b);
-    }
+    double *a = work, *b = a + n * n;
+    soma__matrix_load(&call->in[0], m, n * n, a);
+    soma__matrix_load(&call->in[1], m, n * k, b);
+    eliminate(a, n, b, k);
+    substitute(a, n, b, k, true, false, false);
+    soma__matrix_store(&call->out[0], m, n * k, b);
 }
 
-void soma__reference_triangular_solve(const soma__call *call)
+void soma__matrix_triangular_solve(const soma__call *call, int64_t m, double *work)
 {
     const soma__triangle_attrs *t = call->attrs;
     int64_t n = last_dim(&call->in[0], 1), k = last_dim(&call->in[1], 1);
-    double *a = call->scratch, *b = a + n * n;
-    for (int64_t m = 0; m < batch_of(&call->in[0]); m++) {
-        load(&call->in[0], m, n * n, a);
-        load(&call->in[1], m, n * k, b);
-        substitute(a, n, b, k, t->upper, t->transpose, t->unit);
-        store(&call->out[0], m, n * k, b);
-    }
+    double *a = work, *b = a + n * n;
+    soma__matrix_load(&call->in[0], m, n * n, a);
+    soma__matrix_load(&call->in[1], m, n * k, b);
+    substitute(a, n, b, k, t->upper, t->transpose, t->unit);
+    soma__matrix_store(&call->out[0], m, n * k, b);
 }
 
-typedef enum det_part { DET, LOG_ABS, SIGN } det_part;
+/* Of what elimination leaves: the determinant, ln |det| or its sign (SOMA__DET, …). */
+double soma__det_of_diagonal(const double *a, int64_t n, double sign, soma__det_part part)
+{
+    double det = sign, logs = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double pivot = a[i * n + i];
+        det *= pivot;
+        logs += log(fabs(pivot));
+        sign *= isnan(pivot) ? NAN : (double)((pivot > 0) - (pivot < 0));
+    }
+    return part == SOMA__DET ? det : part == SOMA__DET_SIGN ? sign : logs;
+}
 
-/* An empty matrix has the determinant 1, so the batch is counted on the result. */
-static void determinants(const soma__call *call, det_part part)
+static void determinant(const soma__call *call, int64_t m, double *a, soma__det_part part)
 {
     int64_t n = last_dim(&call->in[0], 1);
-    double *a = call->scratch;
-    for (int64_t m = 0; m < call->out[0].count; m++) {
-        load(&call->in[0], m, n * n, a);
-        double det = eliminate(a, n, NULL, 0), logs = 0, sign = det;
-        for (int64_t i = 0; i < n; i++) {
-            double pivot = a[i * n + i];
-            det *= pivot;
-            logs += log(fabs(pivot));
-            sign *= isnan(pivot) ? NAN : (double)((pivot > 0) - (pivot < 0));
-        }
-        soma__store(call->out[0].dtype, call->out[0].data, m,
-                    part == DET    ? det
-                    : part == SIGN ? sign
-                                   : logs);
-    }
+    soma__matrix_load(&call->in[0], m, n * n, a);
+    double sign = eliminate(a, n, NULL, 0), result = soma__det_of_diagonal(a, n, sign, part);
+    soma__matrix_store(&call->out[0], m, 1, &result);
 }
 
-void soma__reference_det(const soma__call *call)
+void soma__matrix_det(const soma__call *call, int64_t m, double *work)
 {
-    determinants(call, DET);
+    determinant(call, m, work, SOMA__DET);
 }
-void soma__reference_log_abs_det(const soma__call *call)
+void soma__matrix_log_abs_det(const soma__call *call, int64_t m, double *work)
 {
-    determinants(call, LOG_ABS);
+    determinant(call, m, work, SOMA__DET_LOG);
 }
-void soma__reference_det_sign(const soma__call *call)
+void soma__matrix_det_sign(const soma__call *call, int64_t m, double *work)
 {
-    determinants(call, SIGN);
+    determinant(call, m, work, SOMA__DET_SIGN);
 }
 
 /* --- Cholesky ----------------------------------------------------------------------------------
@@ -179,15 +175,12 @@ static void cholesky(double *a, int64_t n)
         a[i] = NAN;
 }
 
-void soma__reference_cholesky(const soma__call *call)
+void soma__matrix_cholesky(const soma__call *call, int64_t m, double *work)
 {
     int64_t n = last_dim(&call->in[0], 1);
-    double *a = call->scratch;
-    for (int64_t m = 0; m < batch_of(&call->in[0]); m++) {
-        load(&call->in[0], m, n * n, a);
-        cholesky(a, n);
-        store(&call->out[0], m, n * n, a);
-    }
+    soma__matrix_load(&call->in[0], m, n * n, work);
+    cholesky(work, n);
+    soma__matrix_store(&call->out[0], m, n * n, work);
 }
 
 /* --- QR ----------------------------------------------------------------------------------------
@@ -227,36 +220,34 @@ static void householder(double *a, int64_t rows, int64_t n, double *tau)
     }
 }
 
-static void qr(const soma__call *call, bool want_q)
+static void qr(const soma__call *call, int64_t m, double *work, bool want_q)
 {
     int64_t rows = last_dim(&call->in[0], 2), n = last_dim(&call->in[0], 1);
     int64_t k = rows < n ? rows : n;
-    double *a = call->scratch, *q = a + rows * n, *tau = q + rows * k;
-    for (int64_t m = 0; m < batch_of(&call->in[0]); m++) {
-        load(&call->in[0], m, rows * n, a);
-        householder(a, rows, n, tau);
-        if (want_q) {
-            for (int64_t i = 0; i < rows * k; i++)
-                q[i] = i / k == i % k;
-            for (int64_t c = k - 1; c >= 0; c--)
-                reflect(q, k, 0, a, n, rows, c, tau[c]);
-            store(&call->out[0], m, rows * k, q);
-        } else {
-            for (int64_t i = 1; i < k; i++)
-                for (int64_t j = 0; j < i; j++)
-                    a[i * n + j] = 0;
-            store(&call->out[0], m, k * n, a);
-        }
+    double *a = work, *q = a + rows * n, *tau = q + rows * k;
+    soma__matrix_load(&call->in[0], m, rows * n, a);
+    householder(a, rows, n, tau);
+    if (want_q) {
+        for (int64_t i = 0; i < rows * k; i++)
+            q[i] = i / k == i % k;
+        for (int64_t c = k - 1; c >= 0; c--)
+            reflect(q, k, 0, a, n, rows, c, tau[c]);
+        soma__matrix_store(&call->out[0], m, rows * k, q);
+    } else {
+        for (int64_t i = 1; i < k; i++)
+            for (int64_t j = 0; j < i; j++)
+                a[i * n + j] = 0;
+        soma__matrix_store(&call->out[0], m, k * n, a);
     }
 }
 
-void soma__reference_qr_q(const soma__call *call)
+void soma__matrix_qr_q(const soma__call *call, int64_t m, double *work)
 {
-    qr(call, true);
+    qr(call, m, work, true);
 }
-void soma__reference_qr_r(const soma__call *call)
+void soma__matrix_qr_r(const soma__call *call, int64_t m, double *work)
 {
-    qr(call, false);
+    qr(call, m, work, false);
 }
 
 /* --- eigenvalues -------------------------------------------------------------------------------
@@ -305,11 +296,23 @@ static void jacobi(double *a, double *v, int64_t n)
     }
 }
 
+/* Cells that are equal but for rounding must not decide by it, so the first of them is taken. */
+double soma__sign_of_peak(const double *v, int64_t count, int64_t step)
+{
+    double most = 0;
+    for (int64_t i = 0; i < count; i++)
+        most = fmax(most, fabs(v[i * step]));
+    for (int64_t i = 0; i < count; i++)
+        if (fabs(v[i * step]) >= most * (1 - 1e-6))
+            return v[i * step] < 0 ? -1 : 1;
+    return 1;
+}
+
 /* Swaps so that values (of the diagonal, in w) ascend; each vector's largest cell positive. */
 static void order_pairs(double *w, double *v, int64_t n)
 {
     for (int64_t c = 0; c < n; c++) {
-        int64_t least = c, peak = 0;
+        int64_t least = c;
         for (int64_t j = c + 1; j < n; j++)
             if (w[j] < w[least])
                 least = j;
@@ -321,42 +324,47 @@ static void order_pairs(double *w, double *v, int64_t n)
             v[i * n + c] = v[i * n + least];
             v[i * n + least] = kept;
         }
-        for (int64_t i = 1; i < n; i++)
-            if (fabs(v[i * n + c]) > fabs(v[peak * n + c]))
-                peak = i;
-        for (int64_t i = 0; i < n && v[peak * n + c] < 0; i++)
-            if (i != peak)
-                v[i * n + c] = -v[i * n + c];
-        v[peak * n + c] = fabs(v[peak * n + c]);
+        double sign = soma__sign_of_peak(v + c, n, n);
+        for (int64_t i = 0; i < n; i++)
+            v[i * n + c] *= sign;
     }
 }
 
-static void eigh(const soma__call *call, bool vectors)
+static void eigh(const soma__call *call, int64_t m, double *work, bool vectors)
 {
     int64_t n = last_dim(&call->in[0], 1);
-    double *a = call->scratch, *v = a + n * n, *w = v + n * n;
-    for (int64_t m = 0; m < batch_of(&call->in[0]); m++) {
-        load(&call->in[0], m, n * n, a);
-        bool finite = true;
-        for (int64_t i = 0; i < n * n; i++)
-            finite = finite && isfinite(a[i]);
-        jacobi(a, v, n);
-        for (int64_t i = 0; i < n; i++)
-            w[i] = a[i * n + i];
-        order_pairs(w, v, n);
-        double *result = vectors ? v : w;
-        int64_t count = vectors ? n * n : n;
-        for (int64_t i = 0; i < count && !finite; i++)
-            result[i] = NAN;
-        store(&call->out[0], m, count, result);
-    }
+    double *a = work, *v = a + n * n, *w = v + n * n;
+    soma__matrix_load(&call->in[0], m, n * n, a);
+    bool finite = true;
+    for (int64_t i = 0; i < n * n; i++)
+        finite = finite && isfinite(a[i]);
+    jacobi(a, v, n);
+    for (int64_t i = 0; i < n; i++)
+        w[i] = a[i * n + i];
+    order_pairs(w, v, n);
+    double *result = vectors ? v : w;
+    int64_t count = vectors ? n * n : n;
+    for (int64_t i = 0; i < count && !finite; i++)
+        result[i] = NAN;
+    soma__matrix_store(&call->out[0], m, count, result);
 }
 
-void soma__reference_eigh_values(const soma__call *call)
+void soma__matrix_eigh_values(const soma__call *call, int64_t m, double *work)
 {
-    eigh(call, false);
+    eigh(call, m, work, false);
 }
-void soma__reference_eigh_vectors(const soma__call *call)
+void soma__matrix_eigh_vectors(const soma__call *call, int64_t m, double *work)
 {
-    eigh(call, true);
+    eigh(call, m, work, true);
 }
+
+/* --- kernels -----------------------------------------------------------------------------------
+ */
+
+#define REFERENCE(name_)                                                                           \
+    void soma__reference_##name_(const soma__call *call)                                           \
+    {                                                                                              \
+        for (int64_t m = 0; m < soma__matrix_count(call); m++)                                     \
+            soma__matrix_##name_(call, m, call->scratch);                                          \
+    }
+SOMA__LINALG_OPS(REFERENCE)

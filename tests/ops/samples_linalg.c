@@ -93,6 +93,69 @@ BUILD(vectors, return soma_eigh_vectors(strong(ctx, S(2, 4, 4)));)
 BUILD(vectors_hand, return soma_eigh_vectors(sample_values(ctx, 0, S(2, 2), VALUES(1, 2, 2, 4)));)
 BUILD(vectors_wide, return soma_eigh_vectors(sample_in(ctx, S(2, 3), -1, 1));)
 
+BUILD(u_tall, return soma_svd_u(sample_in(ctx, S(2, 5, 3), -1, 1));)
+BUILD(u_wide, return soma_svd_u(sample_in(ctx, S(2, 3, 5), -1, 1));)
+BUILD(u_square, return soma_svd_u(strong(ctx, S(4, 4)));)
+/* [4 0; 3 -5] = U diag(2√10, √10) Vᵀ, U = [1 2; 2 -1]/√5 and V = [1 1; -1 1]/√2: in U's largest
+ * cells, 2 and 2, lie the signs. */
+#define SKEW(name_, op_)                                                                           \
+    BUILD(name_, return op_(sample_values(ctx, 0, S(2, 2), VALUES(4, 0, 3, -5)));)
+SKEW(u_hand, soma_svd_u)
+SKEW(s_hand, soma_svd_s)
+SKEW(v_hand, soma_svd_v)
+/* Of rank 1: U's second column is at right angles to (3, 4)/5, its largest cell positive. */
+BUILD(u_rank, return soma_svd_u(sample_values(ctx, 0, S(2, 2), VALUES(3, 3, 4, 4)));)
+BUILD(u_empty, return soma_svd_u(sample_in(ctx, S(2, 3, 0), -1, 1));)
+BUILD(u_vector, return soma_svd_u(sample_in(ctx, S(3), -1, 1));)
+BUILD(s_tall, return soma_svd_s(sample_in(ctx, S(2, 5, 3), -1, 1));)
+BUILD(s_wide, return soma_svd_s(sample_in(ctx, S(3, 5), -1, 1));)
+BUILD(s_many, return soma_svd_s(sample_in(ctx, S(33, 3, 2), -1, 1));)
+BUILD(s_large, return soma_svd_s(sample_in(ctx, S(40, 33), -1, 1));)
+/* Columns (3, 4, 0) and (-4, 3, 0), and zeros: the values alone are definite. */
+BUILD(s_equal, soma_var a = sample_values(ctx, 0, S(3, 3), VALUES(3, -4, 0, 4, 3, 0, 0, 0, 0));
+      return soma_svd_s(soma_stop_gradient(a));)
+BUILD(s_huge, return soma_svd_s(sample_values(ctx, 0, S(2, 1), VALUES(3e30, 4e30)));)
+BUILD(s_vector, return soma_svd_s(sample_in(ctx, S(3), -1, 1));)
+BUILD(v_tall, return soma_svd_v(sample_in(ctx, S(2, 5, 3), -1, 1));)
+BUILD(v_wide, return soma_svd_v(sample_in(ctx, S(2, 3, 5), -1, 1));)
+BUILD(v_vector, return soma_svd_v(sample_in(ctx, S(3), -1, 1));)
+
+BUILD(pinv_tall, return soma_pinv(sample_in(ctx, S(2, 5, 3), -1, 1), 0);)
+BUILD(pinv_wide, return soma_pinv(sample_in(ctx, S(2, 3, 5), -1, 1), 0);)
+/* Of rank 1, a = (1, 2)ᵀ (1, 1): aᵀ over the squares' sum. */
+BUILD(pinv_hand, return soma_pinv(sample_values(ctx, 0, S(2, 2), VALUES(1, 1, 2, 2)), 0);)
+BUILD(pinv_cut, return soma_pinv(sample_values(ctx, 0, S(2, 2), VALUES(2, 0, 0, 0.5)), 0.3);)
+BUILD(pinv_equal, return soma_pinv(sample_values(ctx, 0, S(2, 2), VALUES(0, 2, -2, 0)), 0);)
+BUILD(pinv_refuse, return soma_pinv(sample_in(ctx, S(2, 2), -1, 1), -1);)
+
+/* The line 1 + 2 t through t = 0, 1, 2 and of (3, 4) x = 10 the shortest. */
+BUILD(lstsq_line, soma_var a = sample_values(ctx, 0, S(3, 2), VALUES(1, 0, 1, 1, 1, 2));
+      return soma_lstsq(a, sample_values(ctx, 0, S(3, 1), VALUES(1, 3, 5)));)
+BUILD(lstsq_short, soma_var a = sample_values(ctx, 0, S(1, 2), VALUES(3, 4));
+      return soma_lstsq(a, sample_values(ctx, 0, S(1, 1), VALUES(10)));)
+BUILD(lstsq_batch, soma_var a = sample_in(ctx, S(2, 5, 3), -1, 1);
+      return soma_lstsq(a, sample_in(ctx, S(2, 5, 2), -1, 1));)
+BUILD(lstsq_sizes, soma_var a = sample_in(ctx, S(5, 3), -1, 1);
+      return soma_lstsq(a, sample_in(ctx, S(3, 1), -1, 1));)
+
+#define NORM(name_, kind_)                                                                         \
+    BUILD(name_##_hand,                                                                            \
+          return soma_matrix_norm(sample_values(ctx, 0, S(2, 2), VALUES(4, 0, 3, -5)), kind_);)    \
+    BUILD(name_, return soma_matrix_norm(sample_in(ctx, S(2, 4, 3), -1, 1), kind_);)
+NORM(frobenius, SOMA_MATRIX_NORM_FROBENIUS)
+NORM(nuclear, SOMA_MATRIX_NORM_NUCLEAR)
+NORM(spectral, SOMA_MATRIX_NORM_SPECTRAL)
+BUILD(norm_kind, return soma_matrix_norm(sample_in(ctx, S(2, 2), -1, 1), (soma_matrix_norm_kind)3);)
+BUILD(norm_empty,
+      return soma_matrix_norm(sample_in(ctx, S(0, 2), -1, 1), SOMA_MATRIX_NORM_SPECTRAL);)
+
+BUILD(rank_hand, return soma_matrix_rank(sample_values(ctx, 0, S(3, 2, 2),
+                                                       VALUES(1, 2, 3, 4, 1, 2, 2, 4, 0, 0, 0, 0)),
+                                         0);)
+BUILD(rank_cut, return soma_matrix_rank(sample_values(ctx, 0, S(2, 2), VALUES(2, 0, 0, 0.5)), 0.3);)
+BUILD(rank_empty, return soma_matrix_rank(sample_in(ctx, S(2, 0, 3), -1, 1), 0);)
+BUILD(rank_vector, return soma_matrix_rank(sample_in(ctx, S(3), -1, 1), 0);)
+
 #define KINK .flags = SAMPLE_NO_DIFFERENCES
 #define SQUARE .status = SOMA_SHAPE, .message = "[B…,N,N]"
 
@@ -150,5 +213,60 @@ const soma__sample soma__samples_linalg[] = {
                    0.89442719099991588)},
     {"eigh_vectors", "2 matrices", .build = vectors, .tolerance = 1e-4},
     {"eigh_vectors", "wide", .build = vectors_wide, SQUARE},
+    {"svd_u", "by hand", .build = u_hand, .tolerance = 1e-5,
+     SAMPLE_EXPECT(0.44721359549995794, 0.89442719099991588, 0.89442719099991588,
+                   -0.44721359549995794)},
+    {"svd_u", "rank 1", .build = u_rank, KINK, SAMPLE_EXPECT(0.6, 0.8, 0.8, -0.6)},
+    {"svd_u", "tall", .build = u_tall, .tolerance = 1e-4},
+    {"svd_u", "wide", .build = u_wide, .tolerance = 1e-4},
+    {"svd_u", "square", .build = u_square, .tolerance = 1e-4},
+    {"svd_u", "no columns", .build = u_empty},
+    {"svd_u", "vector", .build = u_vector, .status = SOMA_SHAPE, .message = "[B…,M,N]"},
+    {"svd_s", "by hand", .build = s_hand, .tolerance = 1e-5,
+     SAMPLE_EXPECT(6.3245553203367586, 3.1622776601683793)},
+    {"svd_s", "equal ones", .build = s_equal, .flags = SAMPLE_NO_GRADIENT, SAMPLE_EXPECT(5, 5, 0)},
+    {"svd_s", "huge", .build = s_huge, KINK, SAMPLE_EXPECT(5e30)},
+    {"svd_s", "tall", .build = s_tall, .tolerance = 1e-5},
+    {"svd_s", "wide", .build = s_wide, .tolerance = 1e-5},
+    {"svd_s", "33 matrices", .build = s_many, .tolerance = 1e-5},
+    {"svd_s", "40x33", .build = s_large, .tolerance = 1e-5},
+    {"svd_s", "vector", .build = s_vector, .status = SOMA_SHAPE, .message = "[B…,M,N]"},
+    {"svd_v", "by hand", .build = v_hand, .tolerance = 1e-5,
+     SAMPLE_EXPECT(0.70710678118654752, 0.70710678118654752, -0.70710678118654752,
+                   0.70710678118654752)},
+    {"svd_v", "tall", .build = v_tall, .tolerance = 1e-4},
+    {"svd_v", "wide", .build = v_wide, .tolerance = 1e-4},
+    {"svd_v", "vector", .build = v_vector, .status = SOMA_SHAPE, .message = "[B…,M,N]"},
+    {"pinv", "rank 1", .build = pinv_hand, KINK, SAMPLE_EXPECT(0.1, 0.2, 0.1, 0.2)},
+    {"pinv", "cut off", .build = pinv_cut, KINK, SAMPLE_EXPECT(0.5, 0, 0, 0)},
+    {"pinv", "equal singular values", .build = pinv_equal, .tolerance = 1e-5,
+     SAMPLE_EXPECT(0, -0.5, 0.5, 0)},
+    {"pinv", "tall", .build = pinv_tall, .tolerance = 1e-4},
+    {"pinv", "wide", .build = pinv_wide, .tolerance = 1e-4},
+    {"pinv", "rcond", .build = pinv_refuse, .status = SOMA_INVALID,
+     .message = "rcond -1 is not in [0,1)"},
+    {"lstsq", "line", .build = lstsq_line, .tolerance = 1e-5, SAMPLE_EXPECT(1, 2)},
+    {"lstsq", "shortest", .build = lstsq_short, .tolerance = 1e-5, SAMPLE_EXPECT(1.2, 1.6)},
+    {"lstsq", "2 matrices", .build = lstsq_batch, .tolerance = 1e-4},
+    {"lstsq", "sizes", .build = lstsq_sizes, .status = SOMA_SHAPE,
+     .message = "a [5,3] wants b as [B…,M,K]"},
+    {"matrix_norm", "frobenius by hand", .build = frobenius_hand, .tolerance = 1e-5,
+     SAMPLE_EXPECT(7.0710678118654755)},
+    {"matrix_norm", "nuclear by hand", .build = nuclear_hand, .tolerance = 1e-5,
+     SAMPLE_EXPECT(9.4868329805051381)},
+    {"matrix_norm", "spectral by hand", .build = spectral_hand, .tolerance = 1e-5,
+     SAMPLE_EXPECT(6.3245553203367586)},
+    {"matrix_norm", "frobenius", .build = frobenius, .tolerance = 1e-5},
+    {"matrix_norm", "nuclear", .build = nuclear, .tolerance = 1e-5},
+    {"matrix_norm", "spectral", .build = spectral, .tolerance = 1e-5},
+    {"matrix_norm", "kind", .build = norm_kind, .status = SOMA_INVALID,
+     .message = "there is no matrix norm 3"},
+    {"matrix_norm", "empty", .build = norm_empty, .status = SOMA_SHAPE,
+     .message = "an empty matrix has no largest singular value"},
+    {"matrix_rank", "by hand", .build = rank_hand, .flags = SAMPLE_NO_GRADIENT,
+     SAMPLE_EXPECT(2, 1, 0)},
+    {"matrix_rank", "cut off", .build = rank_cut, .flags = SAMPLE_NO_GRADIENT, SAMPLE_EXPECT(1)},
+    {"matrix_rank", "no rows", .build = rank_empty, .flags = SAMPLE_NO_GRADIENT},
+    {"matrix_rank", "vector", .build = rank_vector, .status = SOMA_SHAPE, .message = "[B…,M,N]"},
     {0},
 };
