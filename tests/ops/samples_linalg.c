@@ -156,6 +156,21 @@ BUILD(rank_cut, return soma_matrix_rank(sample_values(ctx, 0, S(2, 2), VALUES(2,
 BUILD(rank_empty, return soma_matrix_rank(sample_in(ctx, S(2, 0, 3), -1, 1), 0);)
 BUILD(rank_vector, return soma_matrix_rank(sample_in(ctx, S(3), -1, 1), 0);)
 
+/* Above the block sizes of LAPACK; singular values too near to each other for second differences.
+ */
+#define LARGE(name_, op_, ...)                                                                     \
+    BUILD(name_, return op_(soma_mul_scalar(sample_in(ctx, S(__VA_ARGS__), -1, 1), 0.25));)
+LARGE(q_tall_large, soma_qr_q, 70, 40)
+/* Wide ones have no gradient. */
+BUILD(q_wide_large, return soma_stop_gradient(soma_qr_q(sample_in(ctx, S(40, 70), -1, 1)));)
+BUILD(r_wide_large, return soma_stop_gradient(soma_qr_r(sample_in(ctx, S(40, 70), -1, 1)));)
+LARGE(u_large, soma_svd_u, 60, 20)
+LARGE(v_large, soma_svd_v, 20, 60)
+BUILD(pinv_large, return soma_pinv(strong(ctx, S(40, 40)), 0);)
+BUILD(inverse_large, return soma_inverse(strong(ctx, S(70, 70)));)
+BUILD(cholesky_large, return soma_cholesky(strong(ctx, S(70, 70)));)
+BUILD(vectors_large, return soma_eigh_vectors(strong(ctx, S(40, 40)));)
+
 #define KINK .flags = SAMPLE_NO_DIFFERENCES
 #define SQUARE .status = SOMA_SHAPE, .message = "[B…,N,N]"
 
@@ -179,6 +194,7 @@ const soma__sample soma__samples_linalg[] = {
     {"inverse", "by hand", .build = inverse_hand, .tolerance = 1e-5,
      SAMPLE_EXPECT(-2, 1, 1.5, -0.5)},
     {"inverse", "2 matrices", .build = inverse, .tolerance = 1e-5},
+    {"inverse", "70x70", .build = inverse_large, .tolerance = 1e-5},
     {"inverse", "wide", .build = inverse_wide, SQUARE},
     {"det", "by hand", .build = det_hand, KINK, SAMPLE_EXPECT(-2, -1, 0)},
     {"det", "3 matrices", .build = det, .tolerance = 1e-5},
@@ -193,16 +209,20 @@ const soma__sample soma__samples_linalg[] = {
     {"cholesky", "by hand", .build = cholesky_hand, KINK,
      SAMPLE_EXPECT(2, 0, 1, 3, NAN, NAN, NAN, NAN)},
     {"cholesky", "2 matrices", .build = cholesky, .tolerance = 1e-5},
+    {"cholesky", "70x70", .build = cholesky_large, .tolerance = 1e-5},
     {"cholesky", "wide", .build = cholesky_wide, SQUARE},
     {"cholesky", "integers", .build = cholesky_integer, .status = SOMA_DTYPE,
      .message = "must be f32 or f64"},
     {"qr_q", "by hand", .build = q_hand, .tolerance = 1e-5, SAMPLE_EXPECT(-0.6, -0.8, -0.8, 0.6)},
     {"qr_q", "tall", .build = q_tall, .tolerance = 1e-4},
     {"qr_q", "square", .build = q_square, .tolerance = 1e-4},
+    {"qr_q", "70x40", .build = q_tall_large, .tolerance = 1e-3},
+    {"qr_q", "40x70", .build = q_wide_large, .flags = SAMPLE_NO_GRADIENT, .tolerance = 1e-3},
     {"qr_q", "vector", .build = q_vector, .status = SOMA_SHAPE, .message = "[B…,M,N]"},
     {"qr_r", "by hand", .build = r_hand, .tolerance = 1e-5, SAMPLE_EXPECT(-5, -2.2, 0, 0.4)},
     {"qr_r", "tall", .build = r_tall, .tolerance = 1e-4},
     {"qr_r", "square", .build = r_square, .tolerance = 1e-4},
+    {"qr_r", "40x70", .build = r_wide_large, .flags = SAMPLE_NO_GRADIENT, .tolerance = 1e-3},
     {"qr_r", "vector", .build = r_vector, .status = SOMA_SHAPE, .message = "[B…,M,N]"},
     {"eigh_values", "by hand", .build = values_hand, .tolerance = 1e-5, SAMPLE_EXPECT(1, 3)},
     {"eigh_values", "2 matrices", .build = values, .tolerance = 1e-5},
@@ -212,6 +232,7 @@ const soma__sample soma__samples_linalg[] = {
      SAMPLE_EXPECT(0.89442719099991588, 0.44721359549995794, -0.44721359549995794,
                    0.89442719099991588)},
     {"eigh_vectors", "2 matrices", .build = vectors, .tolerance = 1e-4},
+    {"eigh_vectors", "40x40", .build = vectors_large, .tolerance = 1e-3},
     {"eigh_vectors", "wide", .build = vectors_wide, SQUARE},
     {"svd_u", "by hand", .build = u_hand, .tolerance = 1e-5,
      SAMPLE_EXPECT(0.44721359549995794, 0.89442719099991588, 0.89442719099991588,
@@ -220,6 +241,7 @@ const soma__sample soma__samples_linalg[] = {
     {"svd_u", "tall", .build = u_tall, .tolerance = 1e-4},
     {"svd_u", "wide", .build = u_wide, .tolerance = 1e-4},
     {"svd_u", "square", .build = u_square, .tolerance = 1e-4},
+    {"svd_u", "60x20", .build = u_large, KINK, .tolerance = 1e-3},
     {"svd_u", "no columns", .build = u_empty},
     {"svd_u", "vector", .build = u_vector, .status = SOMA_SHAPE, .message = "[B…,M,N]"},
     {"svd_s", "by hand", .build = s_hand, .tolerance = 1e-5,
@@ -236,6 +258,7 @@ const soma__sample soma__samples_linalg[] = {
                    0.70710678118654752)},
     {"svd_v", "tall", .build = v_tall, .tolerance = 1e-4},
     {"svd_v", "wide", .build = v_wide, .tolerance = 1e-4},
+    {"svd_v", "20x60", .build = v_large, KINK, .tolerance = 1e-3},
     {"svd_v", "vector", .build = v_vector, .status = SOMA_SHAPE, .message = "[B…,M,N]"},
     {"pinv", "rank 1", .build = pinv_hand, KINK, SAMPLE_EXPECT(0.1, 0.2, 0.1, 0.2)},
     {"pinv", "cut off", .build = pinv_cut, KINK, SAMPLE_EXPECT(0.5, 0, 0, 0)},
@@ -243,6 +266,7 @@ const soma__sample soma__samples_linalg[] = {
      SAMPLE_EXPECT(0, -0.5, 0.5, 0)},
     {"pinv", "tall", .build = pinv_tall, .tolerance = 1e-4},
     {"pinv", "wide", .build = pinv_wide, .tolerance = 1e-4},
+    {"pinv", "40x40", .build = pinv_large, .tolerance = 1e-4},
     {"pinv", "rcond", .build = pinv_refuse, .status = SOMA_INVALID,
      .message = "rcond -1 is not in [0,1)"},
     {"lstsq", "line", .build = lstsq_line, .tolerance = 1e-5, SAMPLE_EXPECT(1, 2)},

@@ -14,7 +14,8 @@
 #include "ops/linalg.h"
 
 #define BLOCK_FLOPS 100000.0 /* small matrices are handed out together */
-#define LARGEST 16384        /* of a side: LAPACK counts in int, and wants some n² of work */
+#define TILE 8
+#define LARGEST 16384 /* of a side: LAPACK counts in int, and wants some n² of work */
 
 typedef struct linalg_job linalg_job;
 /* Matrix m by LAPACK; false where it has no answer. */
@@ -100,11 +101,15 @@ static bool all_finite(const double *x, int64_t count)
     return sum == 0;
 }
 
+/* y [cols,rows] = x [rows,cols] turned, tile by tile: whole columns of a matrix whose rows are a
+ * power of two apart would fall on the same few cache lines. */
 static void turn(const double *x, int64_t rows, int64_t cols, double *y)
 {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++)
-            y[j * rows + i] = x[i * cols + j];
+    for (int64_t i0 = 0; i0 < rows; i0 += TILE)
+        for (int64_t j0 = 0; j0 < cols; j0 += TILE)
+            for (int64_t i = i0; i < rows && i < i0 + TILE; i++)
+                for (int64_t j = j0; j < cols && j < j0 + TILE; j++)
+                    y[j * rows + i] = x[i * cols + j];
 }
 
 /* Input `which` by rows, or through `work` by columns. */
