@@ -37,26 +37,45 @@ struct linalg_job {
 #include <pthread.h>
 
 /* The lengths of character arguments come last, as gfortran passes them. */
-void dgesv_(const int *n, const int *nrhs, double *a, const int *lda, int *pivots, double *b,
-            const int *ldb, int *info);
-void dgetrf_(const int *m, const int *n, double *a, const int *lda, int *pivots, int *info);
-void dtrtrs_(const char *uplo, const char *trans, const char *diag, const int *n, const int *nrhs,
-             const double *a, const int *lda, double *b, const int *ldb, int *info, size_t, size_t,
-             size_t);
-void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t);
-void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work,
-             const int *lwork, int *info);
-void dorgqr_(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau,
-             double *work, const int *lwork, int *info);
-void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
-             double *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t,
-             size_t);
-void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s,
-             double *u, const int *ldu, double *vt, const int *ldvt, double *work, const int *lwork,
-             int *iwork, int *info, size_t);
+typedef void gesv_fn(const int *n, const int *nrhs, double *a, const int *lda, int *pivots,
+                     double *b, const int *ldb, int *info);
+typedef void getrf_fn(const int *m, const int *n, double *a, const int *lda, int *pivots,
+                      int *info);
+typedef void trtrs_fn(const char *uplo, const char *trans, const char *diag, const int *n,
+                      const int *nrhs, const double *a, const int *lda, double *b, const int *ldb,
+                      int *info, size_t, size_t, size_t);
+typedef void potrf_fn(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t);
+typedef void geqrf_fn(const int *m, const int *n, double *a, const int *lda, double *tau,
+                      double *work, const int *lwork, int *info);
+typedef void orgqr_fn(const int *m, const int *n, const int *k, double *a, const int *lda,
+                      const double *tau, double *work, const int *lwork, int *info);
+typedef void syevd_fn(const char *jobz, const char *uplo, const int *n, double *a, const int *lda,
+                      double *w, double *work, const int *lwork, int *iwork, const int *liwork,
+                      int *info, size_t, size_t);
+typedef void gesdd_fn(const char *jobz, const int *m, const int *n, double *a, const int *lda,
+                      double *s, double *u, const int *ldu, double *vt, const int *ldvt,
+                      double *work, const int *lwork, int *iwork, int *info, size_t);
 
 /* --- the library at hand -----------------------------------------------------------------------
  */
+
+/* Opened when the first matrix is worked on: linked, it and what it needs would make every start of
+ * a program several times slower. */
+static struct lapack_library {
+    gesv_fn *dgesv;
+    getrf_fn *dgetrf;
+    trtrs_fn *dtrtrs;
+    potrf_fn *dpotrf;
+    geqrf_fn *dgeqrf;
+    orgqr_fn *dorgqr;
+    syevd_fn *dsyevd;
+    gesdd_fn *dgesdd;
+    int (*openblas_parallel)(void); /* these three may be missing */
+    int (*omp_threads)(void);
+    void (*omp_set_threads)(int);
+    bool found; /* and whole */
+} fortran;
+static pthread_once_t lapack_once = PTHREAD_ONCE_INIT;
 
 /* Any LAPACK may stand behind the name. OpenBLAS built without threads has work memory that calls
  * from two threads take both (its results are then wrong now and then): it is called under a lock.
@@ -64,29 +83,48 @@ void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int 
 static pthread_mutex_t lapack_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* dlsym gives an address without a type; C lets it become a function only by its bytes. */
-static bool find(const char *name, void *function)
+static bool find(void *library, const char *name, void *function)
 {
-    void *address = dlsym(RTLD_DEFAULT, name);
+    void *address = dlsym(library, name);
     memcpy(function, &address, sizeof(address));
     return address != NULL;
 }
 
+static void open_lapack(void)
+{
+    void *library = dlopen("liblapack.so.3", RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        return;
+    fortran.found =
+        find(library, "dgesv_", &fortran.dgesv) && find(library, "dgetrf_", &fortran.dgetrf) &&
+        find(library, "dtrtrs_", &fortran.dtrtrs) && find(library, "dpotrf_", &fortran.dpotrf) &&
+        find(library, "dgeqrf_", &fortran.dgeqrf) && find(library, "dorgqr_", &fortran.dorgqr) &&
+        find(library, "dsyevd_", &fortran.dsyevd) && find(library, "dgesdd_", &fortran.dgesdd);
+    /* Also found in the libraries that it brings with it. */
+    (void)find(library, "openblas_get_parallel", &fortran.openblas_parallel);
+    if (!find(library, "omp_get_max_threads", &fortran.omp_threads) ||
+        !find(library, "omp_set_num_threads", &fortran.omp_set_threads))
+        fortran.omp_threads = NULL;
+}
+
+static bool have_lapack(void)
+{
+    return pthread_once(&lapack_once, open_lapack) == 0 && fortran.found;
+}
+
 static bool not_for_threads(void)
 {
-    int (*parallel)(void);
-    return find("openblas_get_parallel", &parallel) && parallel() == 0;
+    return fortran.openblas_parallel && fortran.openblas_parallel() == 0;
 }
 
 /* An OpenMP build would start threads of its own from each of ours. The number is the calling
  * thread's alone; returns what it was, 0 without OpenMP. */
 static int set_inner_threads(int count)
 {
-    int (*get)(void);
-    void (*set)(int);
-    if (count < 1 || !find("omp_get_max_threads", &get) || !find("omp_set_num_threads", &set))
+    if (count < 1 || !fortran.omp_threads)
         return 0;
-    int before = get();
-    set(count);
+    int before = fortran.omp_threads();
+    fortran.omp_set_threads(count);
     return before;
 }
 
@@ -146,7 +184,7 @@ static bool lapack_solve(const linalg_job *job, int64_t m, double *work)
     int *pivots = (int *)(void *)(spare + (cells > right ? cells : right));
     if (!load_turned(job, 0, m, n, n, a, spare) || !load_turned(job, 1, m, n, k, b, spare))
         return false;
-    dgesv_(&n, &k, a, &n, pivots, b, &n, &info);
+    fortran.dgesv(&n, &k, a, &n, pivots, b, &n, &info);
     if (info == 0)
         store_turned(job, m, n, k, b, spare);
     return info == 0;
@@ -167,8 +205,8 @@ static bool lapack_triangular_solve(const linalg_job *job, int64_t m, double *wo
     }
     if (!load_turned(job, 1, m, n, k, b, spare))
         return false;
-    dtrtrs_(t->upper ? "L" : "U", t->transpose ? "N" : "T", t->unit ? "U" : "N", &n, &k, a, &n, b,
-            &n, &info, 1, 1, 1);
+    fortran.dtrtrs(t->upper ? "L" : "U", t->transpose ? "N" : "T", t->unit ? "U" : "N", &n, &k, a,
+                   &n, b, &n, &info, 1, 1, 1);
     if (info == 0)
         store_turned(job, m, n, k, b, spare);
     return info == 0;
@@ -181,7 +219,7 @@ static bool determinant(const linalg_job *job, int64_t m, double *work, soma__de
     int *pivots = (int *)(void *)(work + (int64_t)n * n);
     if (!load(job, 0, m, n, n, work))
         return false;
-    dgetrf_(&n, &n, work, &n, pivots, &info);
+    fortran.dgetrf(&n, &n, work, &n, pivots, &info);
     if (info != 0)
         return false;
     double sign = 1;
@@ -213,7 +251,7 @@ static bool lapack_cholesky(const linalg_job *job, int64_t m, double *work)
     int n = job->rows, info = 0;
     if (!load(job, 0, m, n, n, work))
         return false;
-    dpotrf_("U", &n, work, &n, &info, 1);
+    fortran.dpotrf("U", &n, work, &n, &info, 1);
     if (info != 0)
         return false;
     for (int64_t i = 0; i < n; i++)
@@ -234,11 +272,11 @@ static bool qr(const linalg_job *job, int64_t m, double *work, bool want_q)
     double *a = work, *spare = a + cells, *tau = spare + cells, *more = tau + k;
     if (!load_turned(job, 0, m, rows, cols, a, spare))
         return false;
-    dgeqrf_(&rows, &cols, a, &rows, tau, more, &room, &info);
+    fortran.dgeqrf(&rows, &cols, a, &rows, tau, more, &room, &info);
     if (info != 0)
         return false;
     if (want_q) {
-        dorgqr_(&rows, &k, &k, a, &rows, tau, more, &room, &info);
+        fortran.dorgqr(&rows, &k, &k, a, &rows, tau, more, &room, &info);
         if (info == 0)
             store_turned(job, m, rows, k, a, spare);
         return info == 0;
@@ -273,7 +311,8 @@ static bool eigh(const linalg_job *job, int64_t m, double *work, bool vectors)
     int *integers = (int *)(void *)(more + lwork);
     if (!load(job, 0, m, n, n, a))
         return false;
-    dsyevd_(vectors ? "V" : "N", "U", &n, a, &n, w, more, &lwork, integers, &liwork, &info, 1, 1);
+    fortran.dsyevd(vectors ? "V" : "N", "U", &n, a, &n, w, more, &lwork, integers, &liwork, &info,
+                   1, 1);
     if (info != 0)
         return false;
     if (!vectors) {
@@ -325,8 +364,8 @@ static bool decompose(const linalg_job *job, int64_t m, double *work, bool vecto
     int *integers = (int *)(void *)(d->more + lwork);
     if (!load(job, 0, m, rows, cols, a))
         return false;
-    dgesdd_(vectors ? "S" : "N", &cols, &rows, a, &cols, d->s, d->v, &cols, u_turned, &k, d->more,
-            &lwork, integers, &info, 1);
+    fortran.dgesdd(vectors ? "S" : "N", &cols, &rows, a, &cols, d->s, d->v, &cols, u_turned, &k,
+                   d->more, &lwork, integers, &info, 1);
     if (info != 0)
         return false;
     if (!vectors)
@@ -453,7 +492,9 @@ static void run(const soma__call *call, lapack_fn *lapack, reference_fn *referen
     job.reference = reference;
     int64_t blocks = (job.count + job.block - 1) / job.block;
 #if SOMA_HAVE_LAPACK
-    if (not_for_threads()) {
+    if (!have_lapack()) {
+        job.lapack = NULL;
+    } else if (not_for_threads()) {
         pthread_mutex_lock(&lapack_lock);
         for (int64_t block = 0; block < blocks; block++)
             linalg_block(&job, block, 0);
