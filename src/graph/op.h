@@ -24,6 +24,13 @@ typedef struct soma__view {
     int64_t count; /* product of the dims */
 } soma__view;
 
+/* Element i of an index, which is i64 or i32. */
+static inline int64_t soma__view_index(const soma__view *index, int64_t i)
+{
+    return index->dtype == SOMA_I64 ? ((const int64_t *)index->data)[i]
+                                    : ((const int32_t *)index->data)[i];
+}
+
 struct soma__program;
 
 /* One kernel call. Outputs never overlap inputs unless the plan put them in place, which it does
@@ -39,6 +46,13 @@ typedef struct soma__call {
     void *scratch;      /* 64-byte aligned; as large as the kernel asked */
     struct soma__pool *pool;
 } soma__call;
+
+/* The flops of ops that only move cells. */
+static inline double soma__flops_none(const soma__call *call)
+{
+    (void)call;
+    return 0;
+}
 
 /* --- shape rule --------------------------------------------------------------------------------*/
 

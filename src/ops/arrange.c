@@ -10,12 +10,6 @@
 #include "ops/ops.h"
 #include "tensor/walk.h"
 
-static double flops_none(const soma__call *call)
-{
-    (void)call;
-    return 0;
-}
-
 static void copy_cell(const soma__view *y, int64_t to, const soma__view *x, int64_t from)
 {
     const size_t size = soma_dtype_size(x->dtype);
@@ -149,7 +143,7 @@ const soma__op soma__op_slice_steps = {
     .rule = rule_slice_steps,
     .gradient = grad_slice_steps,
     .reference = reference_slice_steps,
-    .flops = flops_none,
+    .flops = soma__flops_none,
 };
 
 soma_var soma_slice_steps(soma_var x, const int64_t *axes, const int64_t *start, const int64_t *end,
@@ -247,7 +241,7 @@ const soma__op soma__op_place = {
     .rule = rule_place,
     .gradient = grad_place,
     .reference = reference_place,
-    .flops = flops_none,
+    .flops = soma__flops_none,
 };
 
 soma_var soma_place(soma_var x, soma_shape shape, const int64_t *start, const int64_t *step)
@@ -655,7 +649,7 @@ const soma__op soma__op_pad_border = {
     .rule = rule_pad_border,
     .gradient = grad_pad_border,
     .reference = reference_pad_border,
-    .flops = flops_none,
+    .flops = soma__flops_none,
 };
 
 soma_var soma_pad_border(soma_var x, const int64_t *before, const int64_t *after, int count,

@@ -6,29 +6,6 @@
 
 #include "ops/ops.h"
 
-/* Sizes in front of and behind an axis. */
-static void around(const soma_shape *shape, int64_t axis, int64_t *before, int64_t *after)
-{
-    *before = *after = 1;
-    for (int d = 0; d < shape->ndim; d++)
-        if (d < axis)
-            *before *= shape->dim[d];
-        else if (d > axis)
-            *after *= shape->dim[d];
-}
-
-static int64_t index_at(const soma__view *index, int64_t i)
-{
-    return index->dtype == SOMA_I64 ? ((const int64_t *)index->data)[i]
-                                    : ((const int32_t *)index->data)[i];
-}
-
-static double flops_none(const soma__call *call)
-{
-    (void)call;
-    return 0;
-}
-
 /* --- gather ---------------------------------------------------------------------------------- */
 
 /* x [A,K,B], index [I…] -> [A,I…,B] */
@@ -66,14 +43,14 @@ static void reference_gather(const soma__call *call)
     const soma__view *x = &call->in[0], *index = &call->in[1];
     const int64_t size = x->shape.dim[attrs->axis];
     int64_t before, after;
-    around(&x->shape, attrs->axis, &before, &after);
+    soma__shape_around(&x->shape, attrs->axis, &before, &after);
     const size_t slice = (size_t)after * soma_dtype_size(x->dtype);
     char *y = call->out[0].data;
     if (call->out[0].count == 0)
         return;
     for (int64_t a = 0; a < before; a++)
         for (int64_t i = 0; i < index->count; i++, y += slice) {
-            int64_t k = index_at(index, i);
+            int64_t k = soma__view_index(index, i);
             if (k >= 0 && k < size)
                 memcpy(y, (const char *)x->data + (size_t)(a * size + k) * slice, slice);
             else
@@ -95,7 +72,7 @@ const soma__op soma__op_gather = {
     .rule = rule_gather,
     .gradient = grad_gather,
     .reference = reference_gather,
-    .flops = flops_none,
+    .flops = soma__flops_none,
 };
 
 soma_var soma_gather(soma_var x, soma_var index, int64_t axis)
@@ -154,13 +131,13 @@ static void reference_scatter_add(const soma__call *call)
     const soma__scatter_attrs *attrs = call->attrs;
     const soma__view *x = &call->in[0], *index = &call->in[1], *y = &call->out[0];
     int64_t before, after;
-    around(&y->shape, attrs->axis, &before, &after);
+    soma__shape_around(&y->shape, attrs->axis, &before, &after);
     for (int64_t a = 0; a < before; a++)
         for (int64_t k = 0; k < attrs->size; k++)
             for (int64_t b = 0; b < after; b++) {
                 double sum = 0;
                 for (int64_t i = 0; i < index->count; i++)
-                    if (index_at(index, i) == k)
+                    if (soma__view_index(index, i) == k)
                         sum += soma__load(x->dtype, x->data, (a * index->count + i) * after + b);
                 soma__store(y->dtype, y->data, (a * attrs->size + k) * after + b, sum);
             }
@@ -221,7 +198,7 @@ static void reference_one_hot(const soma__call *call)
     float *y = call->out[0].data;
     for (int64_t i = 0; i < index->count; i++)
         for (int64_t k = 0; k < attrs->depth; k++)
-            *y++ = index_at(index, i) == k ? 1 : 0;
+            *y++ = soma__view_index(index, i) == k ? 1 : 0;
 }
 
 const soma__op soma__op_one_hot = {
@@ -238,7 +215,7 @@ const soma__op soma__op_one_hot = {
     .rule = rule_one_hot,
     .gradient = soma__grad_none,
     .reference = reference_one_hot,
-    .flops = flops_none,
+    .flops = soma__flops_none,
 };
 
 soma_var soma_one_hot(soma_var index, int64_t depth)

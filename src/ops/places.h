@@ -20,12 +20,6 @@ typedef struct soma__places {
     int64_t stride[SOMA_MAX_DIMS]; /* of the array: elements: all dims; nd: the indexed dims */
 } soma__places;
 
-static inline int64_t soma__place_number(const soma__view *index, int64_t i)
-{
-    return index->dtype == SOMA_I64 ? ((const int64_t *)index->data)[i]
-                                    : ((const int32_t *)index->data)[i];
-}
-
 /* Of a call whose first inputs are the array and the index. */
 static inline void soma__places_start(soma__places *p, bool nd, const soma__call *call)
 {
@@ -67,14 +61,14 @@ static inline int64_t soma__place_of(const soma__places *p, int64_t i)
     int64_t at = 0;
     if (p->nd) {
         for (int64_t j = 0; j < p->k; j++) {
-            const int64_t number = soma__place_number(p->index, i * p->k + j);
+            const int64_t number = soma__view_index(p->index, i * p->k + j);
             if (number < 0 || number >= p->size[j])
                 return -1;
             at += number * p->stride[j];
         }
         return at + i / p->per_batch * p->batch_cells;
     }
-    const int64_t number = soma__place_number(p->index, i);
+    const int64_t number = soma__view_index(p->index, i);
     if (number < 0 || number >= p->size[p->axis])
         return -1;
     for (int d = p->ndim - 1; d >= 0; d--) {

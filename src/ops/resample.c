@@ -4,22 +4,6 @@
  * other's gradient. An array is seen as [A, I, B] around the axis. */
 #include "ops/ops.h"
 
-static int64_t index_at(const soma__view *index, int64_t i)
-{
-    return index->dtype == SOMA_I64 ? ((const int64_t *)index->data)[i]
-                                    : ((const int32_t *)index->data)[i];
-}
-
-static void around(const soma_shape *shape, int64_t axis, int64_t *before, int64_t *after)
-{
-    *before = *after = 1;
-    for (int d = 0; d < shape->ndim; d++)
-        if (d < axis)
-            *before *= shape->dim[d];
-        else if (d > axis)
-            *after *= shape->dim[d];
-}
-
 /* --- rules and gradients ---------------------------------------------------------------------- */
 
 static soma_status check_tables(soma__rule *rule)
@@ -122,13 +106,13 @@ static void resample_reference(const soma__call *call)
     const soma__view *y = &call->out[0];
     const int64_t inputs = x->shape.dim[attrs->axis], taps = index->shape.dim[1];
     int64_t before, after, at = 0;
-    around(&y->shape, attrs->axis, &before, &after);
+    soma__shape_around(&y->shape, attrs->axis, &before, &after);
     for (int64_t a = 0; a < before; a++)
         for (int64_t j = 0; j < index->shape.dim[0]; j++)
             for (int64_t b = 0; b < after; b++) {
                 double sum = 0;
                 for (int64_t k = 0; k < taps; k++) {
-                    int64_t i = index_at(index, j * taps + k);
+                    int64_t i = soma__view_index(index, j * taps + k);
                     if (i >= 0 && i < inputs)
                         sum += soma__load(weight->dtype, weight->data, j * taps + k) *
                                soma__load(x->dtype, x->data, (a * inputs + i) * after + b);
@@ -144,13 +128,13 @@ static void resample_grad_reference(const soma__call *call)
     const soma__view *dx = &call->out[0];
     const int64_t outputs = index->shape.dim[0], taps = index->shape.dim[1];
     int64_t before, after, at = 0;
-    around(&dx->shape, attrs->axis, &before, &after);
+    soma__shape_around(&dx->shape, attrs->axis, &before, &after);
     for (int64_t a = 0; a < before; a++)
         for (int64_t i = 0; i < attrs->size; i++)
             for (int64_t b = 0; b < after; b++) {
                 double sum = 0;
                 for (int64_t t = 0; t < index->count; t++)
-                    if (index_at(index, t) == i)
+                    if (soma__view_index(index, t) == i)
                         sum +=
                             soma__load(weight->dtype, weight->data, t) *
                             soma__load(dy->dtype, dy->data, (a * outputs + t / taps) * after + b);

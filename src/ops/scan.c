@@ -82,10 +82,9 @@ static void reference(const soma__call *call, scan kind)
     const soma__scan_attrs *attrs = call->attrs;
     const soma__view *x = &call->in[0];
     const int64_t size = x->shape.dim[attrs->axis];
-    int64_t inner = 1;
-    for (int d = (int)attrs->axis + 1; d < x->shape.ndim; d++)
-        inner *= x->shape.dim[d];
-    const int64_t runs = size ? x->count / size : 0;
+    int64_t outer, inner;
+    soma__shape_around(&x->shape, attrs->axis, &outer, &inner);
+    const int64_t runs = size ? outer * inner : 0;
     for (int64_t r = 0; r < runs; r++) {
         int64_t first = r / inner * size * inner + r % inner, step = inner;
         if (attrs->reverse) {

@@ -11,12 +11,6 @@
 #include "ops/ops.h"
 #include "ops/places.h"
 
-static double flops_none(const soma__call *call)
-{
-    (void)call;
-    return 0;
-}
-
 /* --- the two kinds, as gradients see them ------------------------------------------------------
  */
 
@@ -394,9 +388,9 @@ static double flops_updates(const soma__call *call)
 }
 
 PLACES_OP(gather_elements, "y[i,j,k] = x[index[i,j,k],j,k] along an axis; 0 out of range",
-          "x index", 2, flops_none, AXIS("axis", "indexed"))
+          "x index", 2, soma__flops_none, AXIS("axis", "indexed"))
 PLACES_OP(gather_nd, "y[i...] = x[index[i...,0],index[i...,1],...]; 0 out of range", "x index", 2,
-          flops_none, AXIS("batch_dims", "leading dims that x and index share"))
+          soma__flops_none, AXIS("batch_dims", "leading dims that x and index share"))
 PLACES_OP(scatter_elements, "y = x; y[index[i,j,k],j,k] = or += ... updates[i,j,k] along an axis",
           "x index updates", 3, flops_updates, AXIS("axis", "indexed"), REDUCTION)
 PLACES_OP(scatter_nd, "y = x; y[index[i...,0],index[i...,1],...] = or += ... updates[i...]",

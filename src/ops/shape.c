@@ -5,12 +5,6 @@
 #include "ops/ops.h"
 #include "tensor/walk.h"
 
-static double flops_none(const soma__call *call)
-{
-    (void)call;
-    return 0;
-}
-
 /* y's next cell = x[walk.at[0]], for all cells of the walk, which are y's in order. */
 static void copy_cells(soma__walk *walk, const soma__view *x, const soma__view *y)
 {
@@ -110,7 +104,7 @@ const soma__op soma__op_reshape = {
     .rule = rule_reshape,
     .gradient = grad_reshape,
     .reference = reference_reshape,
-    .flops = flops_none,
+    .flops = soma__flops_none,
 };
 
 /* A reshape to the shape that x has is x itself. */
@@ -213,7 +207,7 @@ const soma__op soma__op_permute = {
     .rule = rule_permute,
     .gradient = grad_permute,
     .reference = reference_permute,
-    .flops = flops_none,
+    .flops = soma__flops_none,
 };
 
 soma_var soma_permute(soma_var x, const int64_t *axes, int count)
@@ -289,7 +283,7 @@ const soma__op soma__op_expand = {
     .rule = rule_expand,
     .gradient = grad_expand,
     .reference = reference_expand,
-    .flops = flops_none,
+    .flops = soma__flops_none,
 };
 
 soma_var soma_expand(soma_var x, soma_shape shape)
@@ -362,7 +356,7 @@ const soma__op soma__op_slice = {
     .rule = rule_slice,
     .gradient = grad_slice,
     .reference = reference_slice,
-    .flops = flops_none,
+    .flops = soma__flops_none,
 };
 
 soma_var soma_slice(soma_var x, int64_t axis, int64_t start, int64_t end)
@@ -415,14 +409,11 @@ static void reference_concat(const soma__call *call)
 {
     const soma__axis_attrs *attrs = call->attrs;
     const soma_shape *shape = &call->out[0].shape;
-    size_t before = 1, cell = soma_dtype_size(call->out[0].dtype);
-    for (int d = 0; d < shape->ndim; d++)
-        if (d < attrs->axis)
-            before *= (size_t)shape->dim[d];
-        else if (d > attrs->axis)
-            cell *= (size_t)shape->dim[d];
+    int64_t before, after;
+    soma__shape_around(shape, attrs->axis, &before, &after);
+    const size_t cell = (size_t)after * soma_dtype_size(call->out[0].dtype);
     char *y = call->out[0].data;
-    for (size_t row = 0; row < before; row++)
+    for (size_t row = 0; row < (size_t)before; row++)
         for (int i = 0; i < call->nin; i++) {
             size_t bytes = (size_t)call->in[i].shape.dim[attrs->axis] * cell;
             if (bytes == 0)
@@ -446,7 +437,7 @@ const soma__op soma__op_concat = {
     .rule = rule_concat,
     .gradient = grad_concat,
     .reference = reference_concat,
-    .flops = flops_none,
+    .flops = soma__flops_none,
 };
 
 soma_var soma_concat(const soma_var *x, int count, int64_t axis)
@@ -530,7 +521,7 @@ const soma__op soma__op_pad = {
     .rule = rule_pad,
     .gradient = grad_pad,
     .reference = reference_pad,
-    .flops = flops_none,
+    .flops = soma__flops_none,
 };
 
 soma_var soma_pad(soma_var x, const int64_t *before, const int64_t *after, int count, double value)

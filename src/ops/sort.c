@@ -33,10 +33,8 @@ static void reference_order(const soma__call *call)
     const soma__order_attrs *attrs = call->attrs;
     const soma__view *x = &call->in[0], *y = &call->out[0];
     const int64_t n = x->shape.dim[attrs->axis], k = y->shape.dim[attrs->axis];
-    int64_t before = 1, after = 1;
-    for (int d = 0; d < x->shape.ndim; d++)
-        if (d != attrs->axis)
-            *(d < attrs->axis ? &before : &after) *= x->shape.dim[d];
+    int64_t before, after;
+    soma__shape_around(&x->shape, attrs->axis, &before, &after);
     for (int64_t row = 0; row < before * after; row++) {
         const int64_t from = row / after * n * after + row % after;
         int64_t *to = (int64_t *)y->data + row / after * k * after + row % after;

@@ -11,12 +11,6 @@ static void copy_bytes(const soma__call *call)
                (size_t)count * soma_dtype_size(call->in[0].dtype));
 }
 
-static double no_flops(const soma__call *call)
-{
-    (void)call;
-    return 0;
-}
-
 const soma__op soma__op_copy = {
     .name = "copy",
     .family = "internal",
@@ -26,7 +20,7 @@ const soma__op soma__op_copy = {
     .max_inputs = 1,
     .flags = SOMA__OP_INTERNAL,
     .reference = copy_bytes,
-    .flops = no_flops,
+    .flops = soma__flops_none,
 };
 
 soma_status soma__lower_memory(soma_error *err)

@@ -111,6 +111,14 @@ bool soma__shape_broadcast(const soma_shape *a, const soma_shape *b, soma_shape 
     return true;
 }
 
+void soma__shape_around(const soma_shape *shape, int64_t axis, int64_t *before, int64_t *after)
+{
+    *before = *after = 1;
+    for (int d = 0; d < shape->ndim; d++)
+        if (d != axis)
+            *(d < axis ? before : after) *= shape->dim[d];
+}
+
 void soma__shape_strides(const soma_shape *shape, int64_t strides[SOMA_MAX_DIMS])
 {
     memset(strides, 0, SOMA_MAX_DIMS * sizeof *strides);

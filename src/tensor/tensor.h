@@ -23,6 +23,8 @@ soma_status soma__tensor_wrap(soma_tensor **out, soma_dtype dtype, soma_shape sh
 
 /* Product of the dims; false on overflow or a negative size. */
 bool soma__shape_count(const soma_shape *shape, int64_t *out);
+/* Seen around an axis an array is [before, dim[axis], after]. */
+void soma__shape_around(const soma_shape *shape, int64_t axis, int64_t *before, int64_t *after);
 /* count × element size. */
 bool soma__shape_bytes(const soma_shape *shape, soma_dtype dtype, size_t *out);
 /* NumPy broadcasting of two shapes; false when they do not fit. */

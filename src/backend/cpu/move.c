@@ -561,14 +561,6 @@ void soma__run_pad_border(const soma__call *call, const soma__isa_table *isa)
 /* --- along one axis
  * --------------------------------------------------------------------------------- */
 
-static void around(const soma_shape *shape, int64_t axis, int64_t *before, int64_t *after)
-{
-    *before = *after = 1;
-    for (int d = 0; d < shape->ndim; d++)
-        if (d != axis)
-            *(d < axis ? before : after) *= shape->dim[d];
-}
-
 /* Each input is a copy into a part of each row of the output. */
 TAKES_ALL(concat)
 void soma__run_concat(const soma__call *call, const soma__isa_table *isa)
@@ -577,7 +569,7 @@ void soma__run_concat(const soma__call *call, const soma__isa_table *isa)
     const soma__view *y = &call->out[0];
     int64_t before, after, at = 0;
     (void)isa;
-    around(&y->shape, attrs->axis, &before, &after);
+    soma__shape_around(&y->shape, attrs->axis, &before, &after);
     for (int i = 0; i < call->nin; i++) {
         const soma__view *x = &call->in[i];
         int64_t run = x->shape.dim[attrs->axis] * after;
@@ -591,12 +583,6 @@ void soma__run_concat(const soma__call *call, const soma__isa_table *isa)
         at += run;
         run_copy(call, &c);
     }
-}
-
-static int64_t index_at(const soma__view *index, int64_t i)
-{
-    return index->dtype == SOMA_I64 ? ((const int64_t *)index->data)[i]
-                                    : ((const int32_t *)index->data)[i];
 }
 
 static const char *refuses_index(const soma__view *index)
@@ -626,7 +612,8 @@ static void gather_unit(const void *context, int64_t unit)
 {
     const index_job *job = context;
     int64_t bytes = job->after * job->element;
-    int64_t k = index_at(job->index, unit % job->index->count), a = unit / job->index->count;
+    int64_t k = soma__view_index(job->index, unit % job->index->count),
+            a = unit / job->index->count;
     if (k >= 0 && k < job->size)
         soma__copy_run(job->y + unit * bytes, job->x + (a * job->size + k) * bytes, bytes);
     else
@@ -643,7 +630,7 @@ void soma__run_gather(const soma__call *call, const soma__isa_table *isa)
         return;
     job.size = x->shape.dim[attrs->axis];
     job.element = (int64_t)soma_dtype_size(x->dtype);
-    around(&x->shape, attrs->axis, &job.before, &job.after);
+    soma__shape_around(&x->shape, attrs->axis, &job.before, &job.after);
     soma__run_units(call, job.before * job.index->count, job.after * job.element, &job,
                     gather_unit);
 }
@@ -679,7 +666,7 @@ static void scatter_unit(const void *context, int64_t unit)
         for (int64_t k = first; k < end; k++)
             memset(y + k * job->after, 0, (size_t)columns * sizeof(float));
     for (int64_t i = 0; i < job->index->count; i++, x += job->after) {
-        int64_t k = index_at(job->index, i);
+        int64_t k = soma__view_index(job->index, i);
         if (k < first || k >= end)
             continue;
         float *to = y + k * job->after;
@@ -697,7 +684,7 @@ void soma__run_scatter_add(const soma__call *call, const soma__isa_table *isa)
     if (y->count == 0)
         return;
     job.size = attrs->size;
-    around(&y->shape, attrs->axis, &job.before, &job.after);
+    soma__shape_around(&y->shape, attrs->axis, &job.before, &job.after);
     job.panels = (job.after + SCATTER_COLUMNS - 1) / SCATTER_COLUMNS;
     job.ranges = job.before * job.panels < SCATTER_RANGES ? SCATTER_RANGES : 1;
     job.range = (job.size + job.ranges - 1) / job.ranges;
@@ -719,7 +706,7 @@ static void one_hot_unit(const void *context, int64_t unit)
 {
     const index_job *job = context;
     float *y = (float *)(void *)job->y + unit * job->size;
-    int64_t k = index_at(job->index, unit);
+    int64_t k = soma__view_index(job->index, unit);
     memset(y, 0, (size_t)job->size * sizeof(float));
     if (k >= 0 && k < job->size)
         y[k] = 1;

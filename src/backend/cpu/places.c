@@ -66,7 +66,7 @@ static int64_t row_base(const soma__places *p, int64_t i)
         const int64_t size = job->places.size[job->places.axis];                                   \
         const int64_t stride = job->places.stride[job->places.axis];                               \
         for (int64_t i = 0; i < job->row; i++, x += job->row_stride) {                             \
-            const int64_t number = soma__place_number(job->places.index, first + i);               \
+            const int64_t number = soma__view_index(job->places.index, first + i);                 \
             y[i] = number >= 0 && number < size ? x[number * stride] : 0;                          \
         }                                                                                          \
     }
@@ -172,7 +172,7 @@ static void scatter_elements_unit(const void *context, int64_t unit)
         const int64_t first = (unit / job->panels * job->rows + r) * job->row;
         const int64_t base = row_base(p, first);
         for (int64_t i = column; i < end; i++) {
-            const int64_t number = soma__place_number(p->index, first + i);
+            const int64_t number = soma__view_index(p->index, first + i);
             if (number >= 0 && number < p->size[p->axis])
                 write_cells(job, base + number * p->stride[p->axis] + i * job->row_stride,
                             first + i, 1);

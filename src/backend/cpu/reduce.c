@@ -225,11 +225,12 @@ static void run_arg(const soma__call *call, const soma__isa_table *isa, soma__fo
 {
     const soma__axis_attrs *attrs = call->attrs;
     const soma_shape *shape = &call->in[0].shape;
-    arg_job job = {isa->reduce, fold, call->in[0].data, call->out[0].data, 1, 1, 1, 1};
-    for (int d = 0; d < shape->ndim; d++)
-        *(d < attrs->axis    ? &job.outer
-          : d == attrs->axis ? &job.size
-                             : &job.inner) *= shape->dim[d];
+    arg_job job = {.isa = isa->reduce,
+                   .fold = fold,
+                   .x = call->in[0].data,
+                   .y = call->out[0].data,
+                   .size = shape->dim[attrs->axis]};
+    soma__shape_around(shape, attrs->axis, &job.outer, &job.inner);
     int64_t elements = job.size * job.inner;
     job.block_outer = elements >= BLOCK ? 1 : BLOCK / elements;
     soma__parallel(call->pool, (job.outer + job.block_outer - 1) / job.block_outer, arg_block,

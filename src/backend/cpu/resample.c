@@ -39,22 +39,15 @@ static resample_job start(const soma__call *call, const soma__isa_table *isa, co
                         .to = call->out[0].data,
                         .cells = x->dim[attrs->axis],
                         .rows = call->in[1].shape.dim[0],
-                        .taps = call->in[1].shape.dim[1],
-                        .before = 1,
-                        .after = 1};
-    for (int d = 0; d < x->ndim; d++)
-        if (d < attrs->axis)
-            job.before *= x->dim[d];
-        else if (d > attrs->axis)
-            job.after *= x->dim[d];
+                        .taps = call->in[1].shape.dim[1]};
+    soma__shape_around(x, attrs->axis, &job.before, &job.after);
     return job;
 }
 
 /* The cell of tap t; -1 when there is none. */
 static int64_t cell_of(const resample_job *job, int64_t t)
 {
-    int64_t i = job->index->dtype == SOMA_I64 ? ((const int64_t *)job->index->data)[t]
-                                              : ((const int32_t *)job->index->data)[t];
+    int64_t i = soma__view_index(job->index, t);
     return i >= 0 && i < job->cells ? i : -1;
 }
 

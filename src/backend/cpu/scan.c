@@ -77,12 +77,11 @@ static void run(const soma__call *call, scan kind)
                     .x = call->in[0].data,
                     .b = call->in[call->nin - 1].data,
                     .y = call->out[0].data,
-                    .size = shape->dim[attrs->axis],
-                    .inner = 1};
-    for (int d = (int)attrs->axis + 1; d < shape->ndim; d++)
-        job.inner *= shape->dim[d];
+                    .size = shape->dim[attrs->axis]};
+    int64_t outer;
+    soma__shape_around(shape, attrs->axis, &outer, &job.inner);
     job.panels = (job.inner + PANEL - 1) / PANEL;
-    job.units = call->in[0].count / (job.size * job.inner) * job.panels;
+    job.units = outer * job.panels;
     const int64_t elements = job.size * (job.inner < PANEL ? job.inner : PANEL);
     job.block_units = elements >= BLOCK ? 1 : BLOCK / elements;
     soma__parallel(call->pool, (job.units + job.block_units - 1) / job.block_units, scan_block,

@@ -59,13 +59,8 @@ static void run(const soma__call *call, const soma__isa_table *isa, bool logarit
                        .logarithm = logarithm,
                        .x = call->in[0].data,
                        .y = call->out[0].data,
-                       .outer = 1,
-                       .size = 1,
-                       .inner = 1};
-    for (int d = 0; d < shape->ndim; d++)
-        *(d < attrs->axis    ? &job.outer
-          : d == attrs->axis ? &job.size
-                             : &job.inner) *= shape->dim[d];
+                       .size = shape->dim[attrs->axis]};
+    soma__shape_around(shape, attrs->axis, &job.outer, &job.inner);
     job.block_outer = rows_of_block(job.size);
     job.panels = (job.inner + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
     int64_t blocks = job.inner == 1 ? (job.outer + job.block_outer - 1) / job.block_outer

@@ -148,12 +148,9 @@ static order_job plan_order(const soma__call *call, int threads)
     order_job job = {.x = x, .y = y->data, .scratch = call->scratch, .threads = threads};
     job.n = x->shape.dim[attrs->axis];
     job.k = y->shape.dim[attrs->axis];
-    job.after = job.rows = 1;
-    for (int d = 0; d < x->shape.ndim; d++)
-        if (d != attrs->axis) {
-            job.rows *= x->shape.dim[d];
-            job.after *= d > attrs->axis ? x->shape.dim[d] : 1;
-        }
+    int64_t before;
+    soma__shape_around(&x->shape, attrs->axis, &before, &job.after);
+    job.rows = before * job.after;
     job.pick = job.k <= SHORT_LIST && job.k < job.n;
     job.room = job.pick ? job.k : job.n <= INSERTION ? job.n : 2 * job.n;
     job.block_rows = job.n < BLOCK_CELLS ? BLOCK_CELLS / (job.n > 0 ? job.n : 1) : 1;
