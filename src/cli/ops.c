@@ -11,6 +11,15 @@
 #include "plan/backend.h"
 #include "train/loss.h"
 
+/* `flag` is what `soma ops` is given to list them; `near` may be NULL. */
+static soma_status no_such(const char *what, const char *flag, const char *name, const char *near,
+                           soma_error *err)
+{
+    return soma__fail(err, SOMA_NOT_FOUND, "there is no %s '%s'%s%s%s; `soma ops%s` lists them",
+                      what, name, near ? "; did you mean '" : "", near ? near : "",
+                      near ? "'?" : "", flag);
+}
+
 /* --- ops ----------------------------------------------------------------------------------------
  */
 
@@ -199,8 +208,7 @@ static soma_status show_ops(const arguments *args, int *shown, soma_error *err)
         for (int i = 0; i < soma__op_count() && count < 512; i++)
             names[count++] = soma__op_at(i)->name;
         const char *near = soma__nearest(name, names, count);
-        return soma__fail(err, SOMA_NOT_FOUND, "there is no op '%s'%s%s%s; `soma ops` lists them",
-                          name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return no_such("op", "", name, near, err);
     }
     *shown = one ? 1 : soma__op_count();
     for (int i = 0; args->json && i < *shown; i++)
@@ -302,9 +310,7 @@ static soma_status show_layers(const arguments *args, int *shown, soma_error *er
     const soma__layer_type *one = name ? soma__layer_type_find(name, &choice) : NULL;
     if (name && !one) {
         const char *near = soma__layer_type_nearest(name);
-        return soma__fail(err, SOMA_NOT_FOUND,
-                          "there is no layer '%s'%s%s%s; `soma ops --layers` lists them", name,
-                          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return no_such("layer", " --layers", name, near, err);
     }
     *shown = one ? 1 : soma__layer_type_count();
     for (int i = 0; i < *shown; i++) {
@@ -347,9 +353,7 @@ static soma_status show_transforms(const arguments *args, int *shown, soma_error
     const soma__transform_type *one = name ? soma__transform_type_find(name) : NULL;
     if (name && !one) {
         const char *near = soma__transform_type_nearest(name);
-        return soma__fail(err, SOMA_NOT_FOUND,
-                          "there is no transform '%s'%s%s%s; `soma ops --transforms` lists them",
-                          name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return no_such("transform", " --transforms", name, near, err);
     }
     *shown = one ? 1 : soma__transform_type_count();
     for (int i = 0; i < *shown; i++)
@@ -387,9 +391,9 @@ static soma_status show_names(const arguments *args, const char *what, const cha
     if (found)
         return SOMA_OK;
     const char *near = name ? soma__nearest(name, names, count) : NULL;
-    return soma__fail(err, SOMA_NOT_FOUND, "there is no %s '%s'%s%s%s; `soma ops --%ss` lists them",
-                      what, name ? name : "", near ? "; did you mean '" : "", near ? near : "",
-                      near ? "'?" : "", what);
+    char flag[32];
+    snprintf(flag, sizeof flag, " --%ss", what);
+    return no_such(what, flag, name ? name : "", near, err);
 }
 
 static const char *optimizer_doc(int index)
@@ -453,9 +457,7 @@ static soma_status show_losses(const arguments *args, int *shown, soma_error *er
     const soma__loss_type *one = name ? soma__loss_find(name) : NULL;
     if (name && !one) {
         const char *near = soma__loss_nearest(name);
-        return soma__fail(err, SOMA_NOT_FOUND,
-                          "there is no loss '%s'%s%s%s; `soma ops --losses` lists them", name,
-                          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return no_such("loss", " --losses", name, near, err);
     }
     *shown = one ? 1 : soma__loss_count();
     for (int i = 0; i < *shown; i++)
