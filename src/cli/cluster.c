@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "cli/cli.h"
+#include "data/dataset.h"
 
 /* A silhouette looks at each pair of samples; beyond this many it is taken of the first ones. */
 #define SILHOUETTE_SAMPLES 5000
@@ -25,24 +26,18 @@ static const float *rows(const clustering *c)
     return soma_tensor_const_data(c->features);
 }
 
-/* y of all samples, where y is labels. */
+/* The labels of all samples, where y is labels. */
 static soma_status read_labels(clustering *c, soma_error *err)
 {
     const soma_dataset *d = c->data;
     if (soma_dataset_y_dtype(d) != SOMA_I64 || soma_dataset_y_shape(d)->ndim != 0)
         return SOMA_OK;
-    int64_t x_count = 1;
-    for (int i = 0; i < soma_dataset_x_shape(d)->ndim; i++)
-        x_count *= soma_dataset_x_shape(d)->dim[i];
-    void *x = soma__malloc((size_t)x_count * soma_dtype_size(soma_dataset_x_dtype(d)));
     c->labels = soma__calloc((size_t)c->count, sizeof *c->labels);
-    soma_status status = x && c->labels ? SOMA_OK
-                                        : soma__fail(err, SOMA_MEMORY, "no memory for %lld labels",
-                                                     (long long)c->count);
-    for (int64_t i = 0; i < c->count && status == SOMA_OK; i++)
-        status = soma_dataset_read(d, &i, 1, x, &c->labels[i], err);
-    soma__free(x);
-    return status;
+    if (!c->labels)
+        return soma__fail(err, SOMA_MEMORY, "no memory for %lld labels", (long long)c->count);
+    for (int64_t i = 0; i < c->count; i++)
+        c->labels[i] = soma__dataset_label(d, i);
+    return SOMA_OK;
 }
 
 static soma_status judge(clustering *c, soma_error *err)

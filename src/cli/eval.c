@@ -5,6 +5,7 @@
 #include "data/dataset.h"
 #include "data/options.h"
 #include "data/transform.h"
+#include "train/train.h"
 
 /* The same number of classes in another order, or other classes, would give a wrong figure in
  * silence. Numbers as names are what models have that were never told names. */
@@ -51,9 +52,7 @@ static soma_status open_pictures(const soma_model *model, const char *path, soma
 static soma_status open_plain(const arguments *args, const soma_model *model, soma_task task,
                               soma_dataset **out, soma_error *err)
 {
-    static const soma__target targets[] = {[SOMA_TASK_CLASSIFY] = SOMA__TARGET_CLASSES,
-                                           [SOMA_TASK_BINARY] = SOMA__TARGET_BINARY,
-                                           [SOMA_TASK_REGRESS] = SOMA__TARGET_NUMBERS};
+    const soma__target target = soma__task_target(task);
     const char *what = args->positional[1];
     if (!cli_known_source(what) && soma__is_folder(what))
         return open_pictures(model, what, out, err);
@@ -63,10 +62,10 @@ static soma_status open_plain(const arguments *args, const soma_model *model, so
         !strchr(what, ',') && (soma__ends_with(what, ".csv") || soma__ends_with(what, ".csv.gz"));
     soma_status status = SOMA_OK;
     if (encoding && csv) {
-        status = soma__encoding_open(out, encoding, what, args->label, targets[task], err);
+        status = soma__encoding_open(out, encoding, what, args->label, target, err);
     } else if (encoding && !strchr(what, ',')) {
         const soma__source_request request = {
-            .name = what, .folder = args->data, .target = &targets[task], .encoding = encoding};
+            .name = what, .folder = args->data, .target = &target, .encoding = encoding};
         soma_data data;
         status = soma__source_open(&data, &request, err);
         if (status == SOMA_OK)
@@ -88,17 +87,6 @@ soma_status cli_model_data(const arguments *args, const soma_model *model, soma_
     return transforms ? soma__transforms_over(out, transforms, args->positional[0], err) : SOMA_OK;
 }
 
-/* An autoencoder is to give back what it is given. */
-static soma_status mirror(const soma_model *model, soma_dataset **data, soma_error *err)
-{
-    soma_dataset *plain = *data;
-    if (!soma_model_meta(model, SOMA__TARGET_META))
-        return SOMA_OK;
-    soma_status status = soma_dataset_reconstruct(data, plain, err);
-    soma_dataset_release(plain);
-    return status;
-}
-
 static soma_status evaluate(const arguments *args, cli_model *m, cli_report *report,
                             soma_error *err)
 {
@@ -106,7 +94,9 @@ static soma_status evaluate(const arguments *args, cli_model *m, cli_report *rep
     SOMA__TRY(soma_model_load(&m->model, m->context, args->positional[0], err));
     SOMA__TRY(
         cli_model_data(args, m->model, soma_model_get_options(m->model)->task, &m->data.test, err));
-    SOMA__TRY(mirror(m->model, &m->data.test, err));
+    /* An autoencoder is to give back what it is given. */
+    if (soma_model_meta(m->model, SOMA__TARGET_META))
+        SOMA__TRY(soma__dataset_mirror(&m->data.test, err));
     SOMA__TRY(classes_agree(m->model, m->data.test, err));
     return cli_report_make(report, m->model, m->data.test, args->batch, err);
 }

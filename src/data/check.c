@@ -290,17 +290,10 @@ static soma_status check_labels(checker *c, int part)
 /* --- columns and pictures -----------------------------------------------------------------------
  */
 
-static const soma_dataset *whole(const soma_dataset *dataset)
-{
-    while (dataset && dataset->parent)
-        dataset = dataset->parent;
-    return dataset;
-}
-
 bool soma__data_column(const soma_dataset *dataset, int index, const char **name, int64_t *missing,
                        bool *is_label)
 {
-    const soma_dataset *all = whole(dataset);
+    const soma_dataset *all = soma__dataset_whole(dataset);
     const soma__table *table = all ? all->table : NULL;
     if (!table || index < 0 || index >= table->feature_count + table->label_count)
         return false;
@@ -325,7 +318,7 @@ static bool counts_rows(const soma__csv *csv, const soma__csv_column *column)
 
 static void check_columns(checker *c)
 {
-    const soma_dataset *all = whole(c->part[0]);
+    const soma_dataset *all = soma__dataset_whole(c->part[0]);
     const char *name;
     int64_t missing;
     bool is_label;
@@ -346,7 +339,7 @@ static void check_columns(checker *c)
 /* Pictures are brought to one size; those that are much smaller, or of other proportions, lose. */
 static void check_sizes(checker *c, int part)
 {
-    const soma_dataset *d = c->part[part], *all = whole(d);
+    const soma_dataset *d = c->part[part], *all = soma__dataset_whole(d);
     int64_t smallest[2] = {0, 0}, largest[2] = {0, 0}, small = 0, odd = 0;
     if (soma__dataset_fit(d) < 0)
         return;

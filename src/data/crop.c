@@ -182,7 +182,7 @@ const soma__transform_type soma__transform_pad_crop = {
     .apply = apply_pad_crop,
 };
 
-static soma_status check_size(soma_transform *t, soma__form *form, soma_error *err)
+soma_status soma__check_size(soma_transform *t, soma__form *form, soma_error *err)
 {
     (void)err;
     form->x_shape.dim[0] = t->size[0];
@@ -219,6 +219,6 @@ const soma__transform_type soma__transform_center_crop = {
     .primary = "size",
     .when = SOMA_WHEN_ALWAYS,
     .image = true,
-    .check = check_size,
+    .check = soma__check_size,
     .apply = apply_center_crop,
 };

@@ -225,22 +225,22 @@ const soma_shape *soma_dataset_y_shape(const soma_dataset *dataset)
     return &dataset->y_shape;
 }
 
-/* Parts know the classes of the whole, so that a part without some class has the same numbering. */
-static const soma_dataset *whole(const soma_dataset *dataset)
+const soma_dataset *soma__dataset_whole(const soma_dataset *dataset)
 {
-    while (dataset->parent)
+    while (dataset && dataset->parent)
         dataset = dataset->parent;
     return dataset;
 }
 
+/* Parts know the classes of the whole, so that a part without some class has the same numbering. */
 int soma_dataset_class_count(const soma_dataset *dataset)
 {
-    return dataset ? whole(dataset)->class_count : 0;
+    return dataset ? soma__dataset_whole(dataset)->class_count : 0;
 }
 
 const char *soma_dataset_class(const soma_dataset *dataset, int index)
 {
-    const soma_dataset *all = whole(dataset);
+    const soma_dataset *all = soma__dataset_whole(dataset);
     return all->class_names && index >= 0 && index < all->class_count ? all->class_names[index]
                                                                       : NULL;
 }
@@ -271,7 +271,7 @@ soma_status soma__dataset_set_classes(soma_dataset *dataset, const char *const *
 
 size_t soma__dataset_memory(const soma_dataset *dataset)
 {
-    const soma_dataset *all = dataset ? whole(dataset) : NULL;
+    const soma_dataset *all = dataset ? soma__dataset_whole(dataset) : NULL;
     return all && all->x ? all->x->bytes + all->y->bytes : 0;
 }
 

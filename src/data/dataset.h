@@ -36,6 +36,8 @@ struct soma_dataset {
         *encoding; /* and how it became features: retained; NULL: it is rows yet */
 };
 
+/* What a part, or a transformed set, was taken from in the end; NULL of NULL. */
+const soma_dataset *soma__dataset_whole(const soma_dataset *dataset);
 /* Copies names; replaces the number of classes. Errors: SOMA_INVALID when a label is beyond them.
  */
 soma_status soma__dataset_set_classes(soma_dataset *dataset, const char *const *names, int count,
@@ -61,6 +63,10 @@ size_t soma__dataset_scratch(const soma_dataset *dataset);
  */
 soma_status soma__target_scaling_fit(soma_tensor **shift, soma_tensor **scale,
                                      const soma_dataset *dataset, bool minmax, soma_error *err);
+/* Puts soma_dataset_reconstruct in the place of a data set, whose reference it takes over; NULL
+ * stays.
+ */
+soma_status soma__dataset_mirror(soma_dataset **dataset, soma_error *err);
 /* Set in the files of autoencoders: what is evaluated has itself as target. */
 #define SOMA__TARGET_META "data.target"
 

@@ -116,16 +116,9 @@ static const char *picture_path(const void *user, int64_t index)
     return ((const part *)user)->files.name[index];
 }
 
-static const soma_dataset *whole(const soma_dataset *dataset)
-{
-    while (dataset && dataset->parent)
-        dataset = dataset->parent;
-    return dataset;
-}
-
 int soma__dataset_fit(const soma_dataset *dataset)
 {
-    const soma_dataset *all = whole(dataset);
+    const soma_dataset *all = soma__dataset_whole(dataset);
     return all && all->source.read == read_picture ? (int)((const part *)all->source.user)->fit
                                                    : -1;
 }

@@ -17,14 +17,6 @@ static void default_range(double range[2], double low, double high)
 /* --- resize -------------------------------------------------------------------------------------
  */
 
-static soma_status check_size(soma_transform *t, soma__form *form, soma_error *err)
-{
-    (void)err;
-    form->x_shape.dim[0] = t->size[0];
-    form->x_shape.dim[1] = t->size[1];
-    return SOMA_OK;
-}
-
 static size_t work_resize(const soma_transform *t, const soma__form *from, const soma__form *to)
 {
     (void)t;
@@ -48,7 +40,7 @@ const soma__transform_type soma__transform_resize = {
     .primary = "size",
     .when = SOMA_WHEN_ALWAYS,
     .image = true,
-    .check = check_size,
+    .check = soma__check_size,
     .work = work_resize,
     .apply = apply_resize,
 };
@@ -57,7 +49,7 @@ static soma_status check_resized_crop(soma_transform *t, soma__form *form, soma_
 {
     default_range(t->scale, 0.08, 1);
     default_range(t->ratio, 3.0 / 4, 4.0 / 3);
-    return check_size(t, form, err);
+    return soma__check_size(t, form, err);
 }
 
 /* A part of `share` of the area with sides in `ratio`, or, where ten draws do not fit, the largest

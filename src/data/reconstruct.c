@@ -63,3 +63,13 @@ soma_status soma_dataset_reconstruct(soma_dataset **out, soma_dataset *dataset, 
     (*out)->encoding = encoding ? soma__encoding_retain(encoding) : NULL;
     return SOMA_OK;
 }
+
+soma_status soma__dataset_mirror(soma_dataset **dataset, soma_error *err)
+{
+    soma_dataset *plain = *dataset;
+    if (!plain)
+        return SOMA_OK;
+    soma_status status = soma_dataset_reconstruct(dataset, plain, err);
+    soma_dataset_release(plain);
+    return status;
+}

@@ -411,16 +411,9 @@ static int64_t in_whole(const soma_dataset *dataset, int64_t i)
     return i;
 }
 
-static const soma_dataset *whole(const soma_dataset *dataset)
-{
-    while (dataset && dataset->parent)
-        dataset = dataset->parent;
-    return dataset;
-}
-
 const soma__encoding *soma__dataset_encoding(const soma_dataset *dataset)
 {
-    return dataset ? whole(dataset)->encoding : NULL;
+    return dataset ? soma__dataset_whole(dataset)->encoding : NULL;
 }
 
 /* Mean, median or most frequent of the values that are there. */
@@ -622,9 +615,9 @@ static soma_status encode_whole(soma_dataset **out, const soma_dataset *all,
 soma_status soma__table_encode_by(soma_data *data, soma__encoding *encoding, soma_error *err)
 {
     soma_dataset *root;
-    if (!data->train || !whole(data->train)->table)
+    if (!data->train || !soma__dataset_whole(data->train)->table)
         return SOMA_OK;
-    SOMA__TRY(encode_whole(&root, whole(data->train), encoding, err));
+    SOMA__TRY(encode_whole(&root, soma__dataset_whole(data->train), encoding, err));
     soma_status status = move_part(&data->train, root, err);
     if (status == SOMA_OK)
         status = move_part(&data->validation, root, err);
@@ -636,7 +629,7 @@ soma_status soma__table_encode_by(soma_data *data, soma__encoding *encoding, som
 
 soma_status soma__table_encode(soma_data *data, soma_error *err)
 {
-    const soma_dataset *train = data->train, *all = whole(train);
+    const soma_dataset *train = data->train, *all = soma__dataset_whole(train);
     if (!train || !all->table)
         return SOMA_OK;
     int64_t *row = soma__calloc((size_t)train->count, sizeof *row);

@@ -78,6 +78,9 @@ struct soma__transform_type {
     void (*mix)(soma__mix *m);     /* mixup, cutmix */
 };
 
+/* A check for what brings images to t->size (crop.c). */
+soma_status soma__check_size(soma_transform *t, soma__form *form, soma_error *err);
+
 #define SOMA__TRANSFORM_TYPE(name_, text_)                                                         \
     extern const soma__transform_type soma__transform_##text_;
 SOMA_TRANSFORM_LIST(SOMA__TRANSFORM_TYPE)

@@ -18,6 +18,7 @@
 #include "nn/nn.h"
 #include "optim/optim.h"
 #include "train/loss.h"
+#include "train/train.h"
 
 typedef struct top_section {
     const char *name, *description;
@@ -336,14 +337,19 @@ const char *soma_recipe_builtin(int index)
 /* --- data ---------------------------------------------------------------------------------------
  */
 
+soma__target soma__task_target(soma_task task)
+{
+    return task == SOMA_TASK_CLASSIFY ? SOMA__TARGET_CLASSES
+           : task == SOMA_TASK_BINARY ? SOMA__TARGET_BINARY
+                                      : SOMA__TARGET_NUMBERS;
+}
+
 /* Tables come as rows: what is fitted to them waits until the training part is known. */
 static soma_status open_data(const soma_recipe *recipe, soma_data *out, soma_error *err)
 {
-    static const soma__target targets[] = {[SOMA_TASK_CLASSIFY] = SOMA__TARGET_CLASSES,
-                                           [SOMA_TASK_BINARY] = SOMA__TARGET_BINARY,
-                                           [SOMA_TASK_REGRESS] = SOMA__TARGET_NUMBERS};
-    return soma__data_open(out, &recipe->data, &targets[recipe->top.task], &recipe->tree,
-                           recipe->top.data, recipe->folder, recipe->seed, err);
+    const soma__target target = soma__task_target((soma_task)recipe->top.task);
+    return soma__data_open(out, &recipe->data, &target, &recipe->tree, recipe->top.data,
+                           recipe->folder, recipe->seed, err);
 }
 
 /* Puts the transforms over one part, whose reference it takes over. */
@@ -363,16 +369,6 @@ static soma_status transform_part(const soma_recipe *recipe, soma_dataset **part
 }
 
 /* An autoencoder's targets are its inputs, as they are before transforms. */
-static soma_status reconstruct_part(soma_dataset **part, soma_error *err)
-{
-    soma_dataset *plain = *part;
-    if (!plain)
-        return SOMA_OK;
-    soma_status status = soma_dataset_reconstruct(part, plain, err);
-    soma_dataset_release(plain);
-    return status;
-}
-
 static soma_status reconstruct_parts(const soma_recipe *recipe, soma_data *out, soma_error *err)
 {
     if (!recipe->data.target)
@@ -380,9 +376,9 @@ static soma_status reconstruct_parts(const soma_recipe *recipe, soma_data *out, 
     if (recipe->top.task != SOMA_TASK_REGRESS)
         return soma__value_fail(&recipe->tree, recipe->top.data, err,
                                 "data.target: input is for `task: regress`");
-    SOMA__TRY(reconstruct_part(&out->train, err));
-    SOMA__TRY(reconstruct_part(&out->validation, err));
-    return reconstruct_part(&out->test, err);
+    SOMA__TRY(soma__dataset_mirror(&out->train, err));
+    SOMA__TRY(soma__dataset_mirror(&out->validation, err));
+    return soma__dataset_mirror(&out->test, err);
 }
 
 /* Splits the validation part off the training part, turns a table's rows into features, then puts

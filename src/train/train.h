@@ -2,6 +2,7 @@
 #ifndef SOMA__TRAIN_H
 #define SOMA__TRAIN_H
 
+#include "data/table.h"
 #include "optim/optim.h"
 #include "train/step.h"
 
@@ -84,6 +85,9 @@ void soma__swap_tensors(soma_tensor *a, soma_tensor *b); /* of the same size */
 
 /* train.c: brings what follows from the history up to date, after reading it back. */
 void soma__run_resumed(soma__run *run);
+
+/* recipe.c: what a table's label columns become for a task. */
+soma__target soma__task_target(soma_task task);
 
 /* checkpoint.c */
 soma_status soma__checkpoint_write(const soma__run *run, soma_error *err);
