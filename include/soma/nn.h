@@ -208,17 +208,25 @@ SOMA_API soma_layer *soma_layer_max_pool1d_opt(soma_pool_nd_layer_options option
 SOMA_API soma_layer *soma_layer_max_pool3d_opt(soma_pool_nd_layer_options options);
 SOMA_API soma_layer *soma_layer_avg_pool1d_opt(soma_pool_nd_layer_options options);
 SOMA_API soma_layer *soma_layer_avg_pool3d_opt(soma_pool_nd_layer_options options);
+SOMA_API soma_layer *soma_layer_lp_pool1d_opt(soma_pool_nd_layer_options options);
 SOMA_API soma_layer *soma_layer_lp_pool2d_opt(soma_pool_nd_layer_options options);
+SOMA_API soma_layer *soma_layer_lp_pool3d_opt(soma_pool_nd_layer_options options);
 #define SOMA__POOL_ND(name_, size_, ...)                                                           \
     soma_layer_##name_##_opt((soma_pool_nd_layer_options){.size = {(size_)}, __VA_ARGS__})
 #define soma_layer_max_pool1d(size_, ...) SOMA__POOL_ND(max_pool1d, size_, __VA_ARGS__)
 #define soma_layer_max_pool3d(size_, ...) SOMA__POOL_ND(max_pool3d, size_, __VA_ARGS__)
 #define soma_layer_avg_pool1d(size_, ...) SOMA__POOL_ND(avg_pool1d, size_, __VA_ARGS__)
 #define soma_layer_avg_pool3d(size_, ...) SOMA__POOL_ND(avg_pool3d, size_, __VA_ARGS__)
+#define soma_layer_lp_pool1d(size_, ...) SOMA__POOL_ND(lp_pool1d, size_, __VA_ARGS__)
 #define soma_layer_lp_pool2d(size_, ...) SOMA__POOL_ND(lp_pool2d, size_, __VA_ARGS__)
-/* [N,H,W,C] -> [N,height,width,C] whatever H and W are. */
+#define soma_layer_lp_pool3d(size_, ...) SOMA__POOL_ND(lp_pool3d, size_, __VA_ARGS__)
+/* [N,L,C], [N,H,W,C] or [N,D,H,W,C] to a result of this size, whatever that of x is. */
+SOMA_API soma_layer *soma_layer_adaptive_max_pool1d(int64_t length);
+SOMA_API soma_layer *soma_layer_adaptive_avg_pool1d(int64_t length);
 SOMA_API soma_layer *soma_layer_adaptive_max_pool2d(int64_t height, int64_t width);
 SOMA_API soma_layer *soma_layer_adaptive_avg_pool2d(int64_t height, int64_t width);
+SOMA_API soma_layer *soma_layer_adaptive_max_pool3d(int64_t depth, int64_t height, int64_t width);
+SOMA_API soma_layer *soma_layer_adaptive_avg_pool3d(int64_t depth, int64_t height, int64_t width);
 
 typedef struct soma_upsample_options {
     int64_t scale[2]; /* 0: 2, unless there is a size; scale[1] 0: as scale[0] */

@@ -50,20 +50,19 @@ typedef soma_pool_nd_layer_options options;
         .key = "count_pad", .kind = SOMA__FIELD_BOOL, .offset = offsetof(options, count_pad),      \
         .doc = "padded cells count in the mean"                                                    \
     }
+#define POWER                                                                                      \
+    {                                                                                              \
+        .key = "p", .kind = SOMA__FIELD_FLOAT, .offset = offsetof(options, p), .min = 1,           \
+        .max = 1e6, .doc = "of the norm [2]"                                                       \
+    }
 
 static const soma__field max_pool1d_fields[] = {WINDOW(1)};
 static const soma__field max_pool3d_fields[] = {WINDOW(3)};
 static const soma__field avg_pool1d_fields[] = {WINDOW(1), COUNT_PAD};
 static const soma__field avg_pool3d_fields[] = {WINDOW(3), COUNT_PAD};
-static const soma__field lp_pool2d_fields[] = {
-    WINDOW(2),
-    {.key = "p",
-     .kind = SOMA__FIELD_FLOAT,
-     .offset = offsetof(options, p),
-     .min = 1,
-     .max = 1e6,
-     .doc = "of the norm [2]"},
-};
+static const soma__field lp_pool1d_fields[] = {WINDOW(1), POWER};
+static const soma__field lp_pool2d_fields[] = {WINDOW(2), POWER};
+static const soma__field lp_pool3d_fields[] = {WINDOW(3), POWER};
 
 typedef soma_var pool_op(soma_var x, soma_pool_nd_options options);
 
@@ -129,56 +128,98 @@ POOL(max_pool1d, 1, "the largest value of each window", "[N,L,C] -> [N,Lo,C]")
 POOL(max_pool3d, 3, "the largest value of each window", "[N,D,H,W,C] -> [N,Do,Ho,Wo,C]")
 POOL(avg_pool1d, 1, "the mean of each window", "[N,L,C] -> [N,Lo,C]")
 POOL(avg_pool3d, 3, "the mean of each window", "[N,D,H,W,C] -> [N,Do,Ho,Wo,C]")
+POOL(lp_pool1d, 1, "(Σ|x|^p)^(1/p) of each window", "[N,L,C] -> [N,Lo,C]")
 POOL(lp_pool2d, 2, "(Σ|x|^p)^(1/p) of each window", "[N,H,W,C] -> [N,Ho,Wo,C]")
+POOL(lp_pool3d, 3, "(Σ|x|^p)^(1/p) of each window", "[N,D,H,W,C] -> [N,Do,Ho,Wo,C]")
 
 /* --- adaptive ----------------------------------------------------------------------------------
  */
 
 typedef struct adaptive_options {
-    int64_t size[2];
+    int64_t size[3];
     const char *name;
 } adaptive_options;
 
-static const soma__field adaptive_fields[] = {
-    {.key = "size",
-     .kind = SOMA__FIELD_INTS,
-     .offset = offsetof(adaptive_options, size),
-     .count = 2,
-     .min = 1,
-     .max = INFINITY,
-     .required = true,
-     .doc = "height and width of the result"},
-    SOMA__FIELD_NAME(adaptive_options),
-};
+#define ADAPTIVE_FIELDS(dims_, doc_)                                                               \
+    static const soma__field adaptive##dims_##d_fields[] = {                                       \
+        {.key = "size",                                                                            \
+         .kind = SOMA__FIELD_INTS,                                                                 \
+         .offset = offsetof(adaptive_options, size),                                               \
+         .count = dims_,                                                                           \
+         .min = 1,                                                                                 \
+         .max = INFINITY,                                                                          \
+         .required = true,                                                                         \
+         .doc = doc_},                                                                             \
+        SOMA__FIELD_NAME(adaptive_options),                                                        \
+    };
+ADAPTIVE_FIELDS(1, "length of the result")
+ADAPTIVE_FIELDS(2, "height and width of the result")
+ADAPTIVE_FIELDS(3, "depth, height and width of the result")
 
-#define ADAPTIVE(name_, op_, doc_)                                                                 \
+static soma_layer *adaptive_layer(const soma__layer_type *type, int64_t first, int64_t second,
+                                  int64_t third)
+{
+    return soma__layer_new(type, &(adaptive_options){.size = {first, second, third}}, NULL, 0);
+}
+
+#define ADAPTIVE(name_, dims_, op_, doc_, shapes_)                                                 \
     static soma_var build_##name_(soma__layer_build *b, const soma_layer *layer, soma_var x)       \
     {                                                                                              \
         const adaptive_options *o = (const adaptive_options *)layer->options;                      \
-        return is_image(b, layer, x, 2, 2) ? op_(x, o->size, 2) : (soma_var){b->graph, -1};        \
+        return is_image(b, layer, x, dims_, dims_) ? op_(x, o->size, dims_)                        \
+                                                   : (soma_var){b->graph, -1};                     \
     }                                                                                              \
     const soma__layer_type soma__layer_##name_ = {                                                 \
         .name = #name_,                                                                            \
         .prefix = "pool",                                                                          \
         .doc = doc_,                                                                               \
-        .shapes = "[N,H,W,C] -> [N,size,C]",                                                       \
+        .shapes = shapes_,                                                                         \
         .parameters = "",                                                                          \
         .size = sizeof(adaptive_options),                                                          \
-        .fields = adaptive_fields,                                                                 \
-        .field_count = SOMA__FIELD_COUNT(adaptive_fields),                                         \
+        .fields = adaptive##dims_##d_fields,                                                       \
+        .field_count = SOMA__FIELD_COUNT(adaptive##dims_##d_fields),                               \
         .primary = "size",                                                                         \
         .transparent = true,                                                                       \
         .build = build_##name_,                                                                    \
-    };                                                                                             \
-    soma_layer *soma_layer_##name_(int64_t height, int64_t width)                                  \
-    {                                                                                              \
-        return soma__layer_new(&soma__layer_##name_, &(adaptive_options){.size = {height, width}}, \
-                               NULL, 0);                                                           \
-    }
-ADAPTIVE(adaptive_max_pool2d, soma_adaptive_max_pool,
-         "the largest value of each of so many even windows, whatever the image's size")
-ADAPTIVE(adaptive_avg_pool2d, soma_adaptive_avg_pool,
-         "the mean of each of so many even windows, whatever the image's size")
+    };
+#define ADAPTIVE_MAX(dims_, shapes_)                                                               \
+    ADAPTIVE(adaptive_max_pool##dims_##d, dims_, soma_adaptive_max_pool,                           \
+             "the largest value of each of so many even windows, whatever the input's size",       \
+             shapes_)
+#define ADAPTIVE_AVG(dims_, shapes_)                                                               \
+    ADAPTIVE(adaptive_avg_pool##dims_##d, dims_, soma_adaptive_avg_pool,                           \
+             "the mean of each of so many even windows, whatever the input's size", shapes_)
+ADAPTIVE_MAX(1, "[N,L,C] -> [N,size,C]")
+ADAPTIVE_MAX(2, "[N,H,W,C] -> [N,size,C]")
+ADAPTIVE_MAX(3, "[N,D,H,W,C] -> [N,size,C]")
+ADAPTIVE_AVG(1, "[N,L,C] -> [N,size,C]")
+ADAPTIVE_AVG(2, "[N,H,W,C] -> [N,size,C]")
+ADAPTIVE_AVG(3, "[N,D,H,W,C] -> [N,size,C]")
+
+soma_layer *soma_layer_adaptive_max_pool1d(int64_t length)
+{
+    return adaptive_layer(&soma__layer_adaptive_max_pool1d, length, 0, 0);
+}
+soma_layer *soma_layer_adaptive_avg_pool1d(int64_t length)
+{
+    return adaptive_layer(&soma__layer_adaptive_avg_pool1d, length, 0, 0);
+}
+soma_layer *soma_layer_adaptive_max_pool2d(int64_t height, int64_t width)
+{
+    return adaptive_layer(&soma__layer_adaptive_max_pool2d, height, width, 0);
+}
+soma_layer *soma_layer_adaptive_avg_pool2d(int64_t height, int64_t width)
+{
+    return adaptive_layer(&soma__layer_adaptive_avg_pool2d, height, width, 0);
+}
+soma_layer *soma_layer_adaptive_max_pool3d(int64_t depth, int64_t height, int64_t width)
+{
+    return adaptive_layer(&soma__layer_adaptive_max_pool3d, depth, height, width);
+}
+soma_layer *soma_layer_adaptive_avg_pool3d(int64_t depth, int64_t height, int64_t width)
+{
+    return adaptive_layer(&soma__layer_adaptive_avg_pool3d, depth, height, width);
+}
 
 /* --- over all of a channel ---------------------------------------------------------------------
  */

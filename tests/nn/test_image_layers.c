@@ -129,6 +129,12 @@ static void shapes_and_values(void **state)
         {"- lp_pool2d: {size: 2, p: 1}", {3, {4, 4, 1}}, {4, {1, 2, 2, 1}}, 0, 4},
         {"- adaptive_avg_pool2d: [2, 3]", {3, {7, 5, 3}}, {4, {1, 2, 3, 3}}, 0, 1},
         {"- adaptive_max_pool2d: 2", {3, {7, 5, 3}}, {4, {1, 2, 2, 3}}, 0, 1},
+        {"- lp_pool1d: {size: 3, p: 1}", {2, {6, 2}}, {3, {1, 2, 2}}, 0, 3},
+        {"- lp_pool3d: {size: 2, p: 3}", {4, {4, 4, 4, 1}}, {5, {1, 2, 2, 2, 1}}, 0, 2},
+        {"- adaptive_avg_pool1d: 3", {2, {7, 2}}, {3, {1, 3, 2}}, 0, 1},
+        {"- adaptive_max_pool1d: 2", {2, {5, 3}}, {3, {1, 2, 3}}, 0, 1},
+        {"- adaptive_avg_pool3d: [1, 2, 3]", {4, {2, 5, 7, 3}}, {5, {1, 1, 2, 3, 3}}, 0, 1},
+        {"- adaptive_max_pool3d: 2", {4, {3, 4, 5, 2}}, {5, {1, 2, 2, 2, 2}}, 0, 1},
         {"- global_max_pool2d", {3, {4, 4, 3}}, {2, {1, 3}}, 0, 1},
         {"- global_max_pool2d", {4, {4, 2, 2, 3}}, {2, {1, 3}}, 0, 1},
         {"- upsample2d", {3, {4, 3, 2}}, {4, {1, 8, 6, 2}}, 0, 1},
@@ -195,7 +201,8 @@ static void agrees_with_c(void **state)
         soma_layer_separable_conv2d(8, 3, .activation = SOMA_RELU),
         soma_layer_max_pool1d(3, .stride = {2}),
         soma_layer_avg_pool3d(2, .stride = {1}, .count_pad = true), soma_layer_lp_pool2d(2, .p = 3),
-        soma_layer_adaptive_avg_pool2d(7, 7), soma_layer_global_max_pool2d(),
+        soma_layer_adaptive_avg_pool2d(7, 7), soma_layer_adaptive_max_pool1d(4),
+        soma_layer_adaptive_avg_pool3d(1, 2, 3), soma_layer_global_max_pool2d(),
         soma_layer_upsample2d(3, .mode = SOMA_RESIZE_LINEAR), soma_layer_depth_to_space(2, true),
         soma_layer_zero_pad2d(1, 2, 3, 4));
     (void)state;
@@ -211,7 +218,9 @@ static void agrees_with_c(void **state)
         "{\"max_pool1d\": {\"size\": [3], \"stride\": [2]}}, "
         "{\"avg_pool3d\": {\"size\": [2, 2, 2], \"stride\": [1, 2, 2], \"count_pad\": true}}, "
         "{\"lp_pool2d\": {\"size\": [2, 2], \"p\": 3.0}}, "
-        "{\"adaptive_avg_pool2d\": {\"size\": [7, 7]}}, \"global_max_pool2d\", "
+        "{\"adaptive_avg_pool2d\": {\"size\": [7, 7]}}, "
+        "{\"adaptive_max_pool1d\": {\"size\": [4]}}, "
+        "{\"adaptive_avg_pool3d\": {\"size\": [1, 2, 3]}}, \"global_max_pool2d\", "
         "{\"upsample2d\": {\"scale\": [3, 3], \"mode\": \"linear\"}}, "
         "{\"depth_to_space\": {\"block\": 2, \"channels_first\": true}}, "
         "{\"zero_pad2d\": {\"pad\": [1, 2, 3, 4]}}]");
@@ -242,6 +251,9 @@ static void refuses(void **state)
     REFUSE(soma_layer_max_pool1d(0), S(4, 4), SOMA_INVALID, "size must be at least 1");
     REFUSE(soma_layer_max_pool3d(2), S(4, 4), SOMA_SHAPE, "needs volumes");
     REFUSE(soma_layer_lp_pool2d(2, .p = 0.5), S(4, 4, 1), SOMA_INVALID, "p must be from 1");
+    REFUSE(soma_layer_lp_pool3d(2), S(4, 4, 1), SOMA_SHAPE, "needs volumes");
+    REFUSE(soma_layer_adaptive_max_pool1d(0), S(4, 4), SOMA_INVALID, "size must be at least 1");
+    REFUSE(soma_layer_adaptive_avg_pool3d(2, 2, 2), S(4, 4, 1), SOMA_SHAPE, "needs volumes");
     REFUSE(soma_layer_global_max_pool2d(), S(4), SOMA_SHAPE, "needs lines, images or volumes");
     REFUSE(soma_layer_upsample2d(2, .size = {8, 8}), S(4, 4, 1), SOMA_INVALID,
            "both scale and size are given; leave one out");
