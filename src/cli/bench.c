@@ -1,27 +1,28 @@
-/* bench.c: `soma bench`: this machine, and soma on it. Each line is the median of several runs. */
+/* bench.c: `soma bench`: this machine, and soma on it. What is measured are rows of tables
+ * (bench.h); each line is the median of many runs. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
-#include "base/rng.h"
-#include "cli/cli.h"
-#include "train/step.h"
+#include "cli/bench.h"
 
-#define DEFAULT_RUNS 9
-#define MOST_RUNS 1000
-#define MOST_SECONDS 2.0 /* for one line: slow machines make fewer runs, at least three */
+#define MOST_RUNS 10000
+#define LEAST_RUNS 5
+#define SECONDS 0.5       /* for one line, unless --runs says how many */
+#define WARM_SECONDS 0.05 /* before it, at least one run: pages, caches, clocks, threads */
 
 typedef struct bench {
     const arguments *args;
     soma_context *context;
     soma_machine machine;
-    int runs, lines;
+    int lines;
 } bench;
 
-static bool wanted(const bench *b, const char *name)
-{
-    return !b->args->positional_count || strstr(name, b->args->positional[0]);
-}
+typedef struct timing {
+    double median, least, most;
+    int runs;
+    int64_t allocations; /* during these runs */
+} timing;
 
 static int by_value(const void *a, const void *b)
 {
@@ -29,195 +30,191 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static soma_status median_run(const bench *b, soma_session *session, double *out, soma_error *err)
+static soma_status time_runs(const bench *b, soma_session *session, timing *out, soma_error *err)
 {
-    double seconds[MOST_RUNS], begun = soma__seconds();
-    int count = 0;
-    SOMA__TRY(soma_session_run(session, err)); /* warms up */
-    while (count < b->runs && (count < 3 || soma__seconds() - begun < MOST_SECONDS)) {
+    double seconds[MOST_RUNS], now = soma__seconds(), begun = now;
+    int most = b->args->runs ? (int)b->args->runs : MOST_RUNS, count = 0;
+    for (; now == begun || now - begun < WARM_SECONDS; now = soma__seconds())
+        SOMA__TRY(soma_session_run(session, err));
+    int64_t before = bench_allocations();
+    for (begun = now; count < most; now = soma__seconds()) {
+        if (!b->args->runs && count >= LEAST_RUNS && now - begun > SECONDS)
+            break;
         double start = soma__seconds();
         SOMA__TRY(soma_session_run(session, err));
         seconds[count++] = soma__seconds() - start;
     }
+    out->allocations = bench_allocations() - before;
     qsort(seconds, (size_t)count, sizeof seconds[0], by_value);
-    *out = seconds[count / 2];
+    out->median = seconds[count / 2];
+    out->least = seconds[0];
+    out->most = seconds[count - 1];
+    out->runs = count;
     return SOMA_OK;
 }
 
-static void show(bench *b, const char *name, double seconds, double flops, int64_t samples)
+static void show_json(const bench *b, const bench_row *row, const bench_job *job, const timing *t)
 {
-    double rate = seconds > 0 ? flops / seconds : 0;
+    soma_plan_info info;
+    cli_json json;
+    soma_plan_describe(soma_session_plan(job->session), &info);
+    cli_json_begin(&json, "bench");
+    cli_json_string(&json, "name", row->name);
+    cli_json_number(&json, "seconds", t->median);
+    cli_json_number(&json, "least", t->least);
+    cli_json_number(&json, "most", t->most);
+    cli_json_int(&json, "runs", t->runs);
+    cli_json_int(&json, "allocations", t->allocations);
+    cli_json_number(&json, "flops", info.flops);
+    cli_json_number(&json, "flops_per_second", info.flops / t->median);
+    cli_json_number(&json, "share_of_peak", info.flops / t->median / b->machine.flops);
+    cli_json_number(&json, "bytes", info.bytes);
+    cli_json_number(&json, "bytes_per_second", info.bytes / t->median);
+    cli_json_number(&json, "share_of_bandwidth", info.bytes / t->median / b->machine.bandwidth);
+    if (job->samples)
+        cli_json_number(&json, "samples_per_second", (double)job->samples / t->median);
+    cli_json_end(&json);
+}
+
+static void show(bench *b, const bench_row *row, const bench_job *job, const timing *t)
+{
+    soma_plan_info info;
+    soma_plan_describe(soma_session_plan(job->session), &info);
     b->lines++;
     if (b->args->json) {
-        cli_json json;
-        cli_json_begin(&json, "bench");
-        cli_json_string(&json, "name", name);
-        cli_json_number(&json, "seconds", seconds);
-        cli_json_number(&json, "flops", flops);
-        cli_json_number(&json, "flops_per_second", rate);
-        cli_json_number(&json, "share_of_peak", rate / b->machine.flops);
-        if (samples)
-            cli_json_number(&json, "samples_per_second", (double)samples / seconds);
-        cli_json_end(&json);
+        show_json(b, row, job, t);
         return;
     }
-    printf("%-34s %10.3f ms %9.1f GFLOP/s %6.1f %%", name, seconds * 1e3, rate / 1e9,
-           100 * rate / b->machine.flops);
-    if (samples)
-        printf(" %10.0f samples/s", (double)samples / seconds);
+    double rate = (row->memory ? info.bytes : info.flops) / t->median;
+    printf("%-38s %10.4f ms (best %10.4f) %9.2f %-7s %5.1f %%", row->name, t->median * 1e3,
+           t->least * 1e3, rate / 1e9, row->memory ? "GB/s" : "GFLOP/s",
+           100 * rate / (row->memory ? b->machine.bandwidth : b->machine.flops));
+    if (job->samples)
+        printf(" %10.0f %s/s", (double)job->samples / t->median, row->unit ? row->unit : "samples");
+    if (t->allocations)
+        printf(" (%lld allocations)", (long long)t->allocations);
     printf("\n");
     fflush(stdout);
 }
 
-/* --- ops ----------------------------------------------------------------------------------------
- */
-
-static soma_status random_tensor(soma_tensor **out, soma_shape shape, uint64_t seed,
-                                 soma_error *err)
+void bench_clear(bench_job *job)
 {
-    SOMA__TRY(soma_tensor_create(out, SOMA_F32, shape, err));
-    soma__rng_key key = {.seed = seed};
-    soma__rng_uniforms(&key, 0, soma_tensor_count(*out), soma_tensor_f32(*out));
-    return SOMA_OK;
+    cli_step_clear(&job->step);
+    soma_session_destroy(job->own);
+    soma_plan_release(job->plan);
+    soma_graph_destroy(job->graph);
+    soma_model_destroy(job->model);
+    soma_optimizer_destroy(job->optimizer);
+    soma__free(job->hyper);
+    for (int i = 0; i < job->tensors; i++)
+        soma_tensor_release(job->tensor[i]);
+    *job = (bench_job){0};
 }
 
-/* Runs an op of two inputs on random numbers. `build` makes it of vars of these shapes. */
-static soma_status bench_op(bench *b, const char *name, soma_shape x, soma_shape w,
-                            soma_var (*build)(soma_var x, soma_var w), soma_error *err)
+static soma_status run_row(bench *b, const bench_row *row, soma_error *err)
 {
-    if (!wanted(b, name))
-        return SOMA_OK;
-    soma_tensor *in[2] = {NULL, NULL};
-    soma_graph *graph = NULL;
-    soma_plan *plan = NULL;
-    soma_session *session = NULL;
-    double seconds = 0;
-    soma_status status = random_tensor(&in[0], x, 1, err);
+    bench_job job = {.context = b->context, .plain = b->args->out != NULL};
+    timing t;
+    soma_status status = row->open(&job, row->size, err);
+    if (status == SOMA_OK && b->args->out)
+        status = bench_out(&job, b->args->out, err);
     if (status == SOMA_OK)
-        status = random_tensor(&in[1], w, 2, err);
+        status = time_runs(b, job.session, &t, err);
     if (status == SOMA_OK)
-        status = soma_graph_create(&graph, err);
-    if (status == SOMA_OK) {
-        /* The second input is a variable, as weights are: the plan may keep it packed. */
-        soma_var y = build(soma_input(graph, "x", SOMA_F32, x), soma_variable(graph, "w", in[1]));
-        status = soma_plan_create(&plan, b->context, &y, 1, NULL, 0, err);
-    }
-    if (status == SOMA_OK)
-        status = soma_session_create(&session, plan, err);
-    if (status == SOMA_OK)
-        status = soma_session_set_tensor(session, "x", in[0], err);
-    if (status == SOMA_OK)
-        status = median_run(b, session, &seconds, err);
-    if (status == SOMA_OK) {
-        soma_plan_info info;
-        soma_plan_describe(plan, &info);
-        show(b, name, seconds, info.flops, 0);
-    }
-    soma_session_destroy(session);
-    soma_plan_release(plan);
-    soma_graph_destroy(graph);
-    soma_tensor_release(in[0]);
-    soma_tensor_release(in[1]);
+        show(b, row, &job, &t);
+    bench_clear(&job);
     return status;
 }
 
-static soma_var build_matmul(soma_var x, soma_var w)
-{
-    return soma_matmul(x, w);
-}
-
-static soma_var build_conv(soma_var x, soma_var w)
-{
-    return soma_conv2d(x, w, .padding = SOMA_PAD_SAME);
-}
-
-static soma_status bench_ops(bench *b, soma_error *err)
-{
-    static const int64_t products[][3] = {{256, 256, 256},    {512, 512, 512}, {1024, 1024, 1024},
-                                          {2048, 2048, 2048}, {32, 784, 256},  {1, 4096, 4096},
-                                          {64, 9216, 128},    {4096, 64, 64}};
-    for (size_t i = 0; i < sizeof products / sizeof products[0]; i++) {
-        const int64_t *p = products[i];
-        char name[64];
-        snprintf(name, sizeof name, "matmul %lldx%lldx%lld", (long long)p[0], (long long)p[1],
-                 (long long)p[2]);
-        SOMA__TRY(
-            bench_op(b, name, SOMA_SHAPE(p[0], p[1]), SOMA_SHAPE(p[1], p[2]), build_matmul, err));
-    }
-    for (int64_t n = 1; n <= 8; n *= 8) {
-        char name[64];
-        snprintf(name, sizeof name, "conv 3x3 64-64 56x56 batch %lld", (long long)n);
-        SOMA__TRY(bench_op(b, name, SOMA_SHAPE(n, 56, 56, 64), SOMA_SHAPE(64, 3, 3, 64), build_conv,
-                           err));
-    }
-    return SOMA_OK;
-}
-
-/* --- training steps -----------------------------------------------------------------------------
+/* --- which lines --------------------------------------------------------------------------------
  */
 
-static soma_layer *mlp(void)
+static const bench_row *row_at(int i)
 {
-    return soma_layer_sequential(
-        soma_layer_flatten(), soma_layer_dense(256, .activation = SOMA_RELU), soma_layer_dense(10));
+    if (i < bench_op_count)
+        return &bench_op_rows[i];
+    return i - bench_op_count < bench_net_count ? &bench_net_rows[i - bench_op_count] : NULL;
 }
 
-static soma_layer *cnn(void)
+/* The row that is called exactly so: then no other is meant. */
+static const bench_row *named(const bench *b)
 {
-    return soma_layer_sequential(soma_layer_conv2d(32, 3, .activation = SOMA_RELU),
-                                 soma_layer_conv2d(64, 3, .activation = SOMA_RELU),
-                                 soma_layer_max_pool2d(2), soma_layer_spatial_dropout(0.25),
-                                 soma_layer_flatten(),
-                                 soma_layer_dense(128, .activation = SOMA_RELU),
-                                 soma_layer_dropout(0.5), soma_layer_dense(10));
+    const bench_row *row;
+    for (int i = 0; b->args->positional_count && (row = row_at(i)) != NULL; i++)
+        if (strcmp(row->name, b->args->positional[0]) == 0)
+            return row;
+    return NULL;
 }
 
-static soma_status bench_step(bench *b, const char *name, soma_layer *(*layers)(void),
-                              int64_t batch, soma_error *err)
+static bool wanted(const bench *b, const bench_row *row)
 {
-    if (!wanted(b, name))
-        return SOMA_OK;
-    soma_model *model;
-    soma_model_options options = {
-        .input = SOMA_SHAPE(28, 28, 1), .input_dtype = SOMA_U8, .seed = 1};
-    soma_optimizer_options adam = {.kind = SOMA_ADAM};
-    cli_step step = {0};
-    double seconds = 0;
-    SOMA__TRY(soma_model_create(&model, b->context, layers(), &options, err));
-    soma_status status = cli_step_make(&step, model, batch, &adam, err);
-    if (status == SOMA_OK)
-        status = median_run(b, step.step->session, &seconds, err);
-    if (status == SOMA_OK) {
-        soma_plan_info info;
-        soma_plan_describe(step.step->plan, &info);
-        show(b, name, seconds, info.flops, batch);
-    }
-    cli_step_clear(&step);
-    soma_model_destroy(model);
-    return status;
+    return !b->args->positional_count || strstr(row->name, b->args->positional[0]);
 }
 
 static soma_status bench_all(bench *b, soma_error *err)
 {
-    SOMA__TRY(bench_ops(b, err));
-    SOMA__TRY(bench_step(b, "mnist-mlp training step batch 32", mlp, 32, err));
-    SOMA__TRY(bench_step(b, "mnist-mlp training step batch 128", mlp, 128, err));
-    SOMA__TRY(bench_step(b, "mnist-cnn training step batch 64", cnn, 64, err));
+    const bench_row *row = named(b);
+    if (row)
+        return run_row(b, row, err);
+    if (b->args->out)
+        return soma__fail(err, SOMA_INVALID,
+                          "--out is for one line: give its whole name, as soma bench prints it");
+    for (int i = 0; (row = row_at(i)) != NULL; i++)
+        if (wanted(b, row))
+            SOMA__TRY(run_row(b, row, err));
     SOMA__TRY(cli_bench_transforms(b->args, &b->lines, err));
     if (!b->lines)
-        return soma__fail(err, SOMA_NOT_FOUND, "no line of `soma bench` contains '%s'",
+        return soma__fail(err, SOMA_NOT_FOUND,
+                          "no line of `soma bench` contains '%s'; --list shows all",
                           b->args->positional[0]);
     return SOMA_OK;
 }
 
+static int list_rows(const arguments *args)
+{
+    const bench_row *row;
+    for (int i = 0; (row = row_at(i)) != NULL; i++) {
+        if (!args->json) {
+            printf("%s\n", row->name);
+            continue;
+        }
+        cli_json json;
+        cli_json_begin(&json, "bench");
+        cli_json_string(&json, "name", row->name);
+        cli_json_end(&json);
+    }
+    if (args->json) {
+        cli_json json;
+        cli_json_begin(&json, "done");
+        cli_json_end(&json);
+    } else {
+        printf("transforms NAME SIDExSIDEx3 (soma ops --transforms)\n");
+    }
+    return EXIT_CODE_OK;
+}
+
+static void done(const bench *b)
+{
+    cli_json json;
+    cli_json_begin(&json, "done");
+    cli_json_number(&json, "peak_flops", b->machine.flops);
+    cli_json_number(&json, "peak_bandwidth", b->machine.bandwidth);
+    cli_json_int(&json, "threads", soma_context_threads(b->context));
+    cli_json_string(&json, "isa", soma_context_isa(b->context));
+    cli_json_int(&json, "lines", b->lines);
+    cli_json_end(&json);
+}
+
 int cli_run_bench(const arguments *args)
 {
-    bench b = {.args = args, .runs = (int)(args->runs ? args->runs : DEFAULT_RUNS)};
+    bench b = {.args = args};
     soma_error err = {0};
     if (args->runs > MOST_RUNS) {
         fprintf(stderr, "soma bench: --runs is at most %d\n", MOST_RUNS);
         return EXIT_CODE_USAGE;
     }
+    if (args->list)
+        return list_rows(args);
     soma_status status = cli_context(args, &b.context, &err);
     if (status == SOMA_OK)
         status = soma_machine_measure(b.context, &b.machine, &err);
@@ -228,18 +225,10 @@ int cli_run_bench(const arguments *args)
     if (status == SOMA_OK)
         status = bench_all(&b, &err);
     int code = EXIT_CODE_OK;
-    if (status != SOMA_OK) {
+    if (status != SOMA_OK)
         code = cli_fail(args, status, &err);
-    } else if (args->json) {
-        cli_json json;
-        cli_json_begin(&json, "done");
-        cli_json_number(&json, "peak_flops", b.machine.flops);
-        cli_json_number(&json, "peak_bandwidth", b.machine.bandwidth);
-        cli_json_int(&json, "threads", soma_context_threads(b.context));
-        cli_json_string(&json, "isa", soma_context_isa(b.context));
-        cli_json_int(&json, "lines", b.lines);
-        cli_json_end(&json);
-    }
+    else if (args->json)
+        done(&b);
     soma_context_destroy(b.context);
     return code;
 }

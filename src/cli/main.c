@@ -85,10 +85,13 @@ const command cli_commands[] = {
      "soma data fetch mnist\tinto ~/.cache/soma/mnist\n",
      "data label limit sheet url set", 0, 2, cli_run_data},
     {"bench", "[NAME] [options]", "speed of this machine and of soma on it",
-     "Measures the machine's peak, matrix products, convolutions, training steps and transforms of "
-     "images. NAME limits it to the lines that contain it.",
-     "soma bench\tall\nsoma bench matmul\tmatrix products\nsoma bench mnist-mlp --threads 1\tone\n",
-     "runs", 0, 1, cli_run_bench},
+     "Measures the machine's peak, then ops, training steps, inference and transforms of images, each "
+     "as the median of half a second of runs (or of --runs). NAME limits it to the line of this name, "
+     "else to those that contain it. --out writes the weights, inputs and results of one line to a "
+     "folder, without dropout, for others to compare with (bench/compare.py does).",
+     "soma bench\tall\nsoma bench matmul\tmatrix products\nsoma bench mnist-mlp --threads 1\ttwo "
+     "training steps\nsoma bench --list\tthe names\n",
+     "runs list out", 0, 1, cli_run_bench},
     {"completion", "bash", "print the shell completion", "For bash: source <(soma completion bash).",
      "soma completion bash >/etc/bash_completion.d/soma\tinstalls it\n", "", 1, 1,
      cli_run_completion},

@@ -123,6 +123,22 @@ expect_json "$soma" data iris --json
 expect 0 "150 samples" "$soma" data "$source_folder/data/iris.csv"
 expect 0 "GFLOP/s" "$soma" bench "matmul 256" --runs 3
 expect_json "$soma" bench "mlp training step batch 32" --runs 3 --json
+check "a training step allocates" grep -q '"allocations":0,' json.out
+expect 0 "resnet18 inference batch 1" "$soma" bench --list
+expect_json "$soma" bench --list --json
+expect_json "$soma" bench "matmul 64x64x64" --runs 3 --json
+check "a whole name is not one line" test "$(grep -c '"event":"bench"' json.out)" = 1
+check "no 3 runs" grep -q '"runs":3,' json.out
+expect 3 "no line of" "$soma" bench nonsense
+expect 3 "give its whole name" "$soma" bench matmul --out computed
+expect 0 "training step" "$soma" bench "mnist-mlp training step batch 32" --runs 3 --out computed
+for file in model before after; do
+    check "no computed/$file.safetensors" test -s computed/$file.safetensors
+done
+expect 0 "203,530 parameters" "$soma" summary computed/model.safetensors
+check "no outputs in after.safetensors" grep -q output.0 computed/after.safetensors
+expect 0 "adam" "$soma" bench "adam over 1e7" --runs 1 --out computed-adam
+expect 0 "steps/s" "$soma" bench "1000 steps on one value" --runs 3 --isa reference
 
 # An autoencoder is judged by its inputs, and its code holds the digits apart.
 "$soma" train digits-autoencoder -e 15 -q -o autoencoder >/dev/null
