@@ -89,6 +89,19 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_plan_create(soma_plan **out, soma_cont
 SOMA_API soma_plan *soma_plan_retain(soma_plan *plan);
 SOMA_API void soma_plan_release(soma_plan *plan);
 
+/* For plans that are run many times on the same weights: keeps constants, and those variables that
+ * the plan does not update, in the form that their kernels want (packed, transformed), which runs
+ * would otherwise make each time. It takes memory besides the variables' own (prepared_bytes
+ * below), once for all sessions of the plan. Results have the same bits.
+ *
+ * Forms are made by the first run, and again after a change: updates by other plans,
+ * soma_tensor_set and soma_tensor_fill are noticed. A variable to whose data the program has a
+ * pointer (soma_tensor_data, soma_tensor_f32) could change unseen, and is never kept prepared.
+ *
+ * To be called before the plan is shared and run; a second call does nothing. Errors: SOMA_MEMORY.
+ */
+SOMA_MUST_CHECK SOMA_API soma_status soma_plan_prepare(soma_plan *plan, soma_error *err);
+
 typedef struct soma_plan_info {
     int64_t nodes;          /* of the graph that the outputs and updates need */
     int64_t steps;          /* kernel calls of one run */
@@ -98,6 +111,7 @@ typedef struct soma_plan_info {
     size_t arena_bytes;     /* what a session allocates */
     size_t unplanned_bytes; /* what the buffers would take without reuse */
     size_t variable_bytes;  /* of the tensors that the plan refers to */
+    size_t prepared_bytes;  /* of the prepared weights that it keeps (soma_plan_prepare) */
     bool cached;            /* came from the context's plan cache */
 } soma_plan_info;
 SOMA_API void soma_plan_describe(const soma_plan *plan, soma_plan_info *info);

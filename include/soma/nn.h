@@ -526,7 +526,12 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_layer_measure(const soma_layer *layer,
                                                         soma_layer_cost *out, soma_error *err);
 
 /* Runs the model in evaluation on x [B, input…] (any B; dtype of the input or f32) and returns its
- * raw output [B, …] (logits for classify). */
+ * raw output [B, …] (logits for classify). Threads may predict at the same time.
+ *
+ * The model keeps plans of the batch sizes used last, and with each the weights in the form that
+ * its kernels want (soma_plan_prepare), which makes small batches faster and takes about as much
+ * memory again as the weights. Training, loading, soma_tensor_set and soma_tensor_fill are noticed;
+ * a parameter to whose data the program took a pointer is not kept but prepared at each call. */
 SOMA_MUST_CHECK SOMA_API soma_status soma_model_predict(soma_model *model, const soma_tensor *x,
                                                         soma_tensor **out, soma_error *err);
 

@@ -82,9 +82,11 @@ SOMA_API soma_dtype soma_tensor_dtype(const soma_tensor *tensor);
 SOMA_API const soma_shape *soma_tensor_shape(const soma_tensor *tensor);
 SOMA_API int64_t soma_tensor_count(const soma_tensor *tensor);
 SOMA_API size_t soma_tensor_bytes(const soma_tensor *tensor);
+/* For reading, const_data: whoever has had the other pointer may write through it at any time, so
+ * plans keep no prepared form (soma_plan_prepare) of such a tensor's values. */
 SOMA_API void *soma_tensor_data(soma_tensor *tensor);
 SOMA_API const void *soma_tensor_const_data(const soma_tensor *tensor);
-/* data as float, NULL when the dtype is not f32 */
+/* soma_tensor_data as float, NULL when the dtype is not f32 */
 SOMA_API float *soma_tensor_f32(soma_tensor *tensor);
 
 /* Element `index` (row-major) as a double, whatever the dtype; 0 when out of range. */

@@ -98,6 +98,7 @@ static soma_status open_inference(bench_job *job, const int64_t *size, soma_erro
         soma_model_apply(job->model, job->graph, soma_input(job->graph, "x", SOMA_F32, shape),
                          SOMA_EVALUATE, (soma_var){0}, NULL, 0, NULL);
     SOMA__TRY(soma_plan_create(&job->plan, job->context, &y, 1, NULL, 0, err));
+    SOMA__TRY(soma_plan_prepare(job->plan, err)); /* as predictions do */
     SOMA__TRY(soma_session_create(&job->own, job->plan, err));
     job->session = job->own;
     job->samples = size[1];

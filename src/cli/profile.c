@@ -66,6 +66,8 @@ static soma_status make_inference(subject *s, soma_error *err)
     soma_status status = soma_plan_create(&s->plan, s->m.context, &y, 1, NULL, 0, err);
     soma_graph_destroy(graph);
     if (status == SOMA_OK)
+        status = soma_plan_prepare(s->plan, err);
+    if (status == SOMA_OK)
         status = soma_session_create(&s->owned, s->plan, err);
     s->session = s->owned;
     return status == SOMA_OK ? feed_inputs(s, &shape, dtype, err) : status;
@@ -138,7 +140,7 @@ static void json_rows(const soma_profile_row *rows, int count)
 static void print_totals(const subject *s, const arguments *args, double total,
                          const soma_plan_info *info, const soma_machine *machine)
 {
-    char a[32], b[32], c[32];
+    char a[32], b[32], c[32], d[32];
     double rate = share(info->flops, total);
     printf(
         "\n%s of %lld samples: %.3f ms, %s samples/s, %.1f GFLOP/s (%.1f %% of the peak %.1f, %.1f "
@@ -148,11 +150,13 @@ static void print_totals(const subject *s, const arguments *args, double total,
         rate / 1e9, 100 * share(rate, machine->flops), machine->flops / 1e9,
         machine->bandwidth / 1e9);
     printf(
-        "%lld nodes in %lld steps, %lld of them fused; buffers %s (%s without reuse), weights %s\n",
+        "%lld nodes in %lld steps, %lld of them fused; buffers %s (%s without reuse), weights %s, "
+        "prepared %s\n",
         (long long)info->nodes, (long long)info->steps, (long long)info->fused,
         soma__format_bytes((double)info->arena_bytes, a, sizeof a),
         soma__format_bytes((double)info->unplanned_bytes, b, sizeof b),
-        soma__format_bytes((double)info->variable_bytes, c, sizeof c));
+        soma__format_bytes((double)info->variable_bytes, c, sizeof c),
+        soma__format_bytes((double)info->prepared_bytes, d, sizeof d));
 }
 
 static void json_totals(const subject *s, double total, const soma_plan_info *info,
@@ -170,6 +174,7 @@ static void json_totals(const subject *s, double total, const soma_plan_info *in
     cli_json_int(&json, "arena_bytes", (int64_t)info->arena_bytes);
     cli_json_int(&json, "unplanned_bytes", (int64_t)info->unplanned_bytes);
     cli_json_int(&json, "variable_bytes", (int64_t)info->variable_bytes);
+    cli_json_int(&json, "prepared_bytes", (int64_t)info->prepared_bytes);
     cli_json_number(&json, "peak_flops", machine->flops);
     cli_json_number(&json, "peak_bandwidth", machine->bandwidth);
     cli_json_int(&json, "threads", soma_context_threads(s->m.context));

@@ -572,9 +572,9 @@ static soma_status load_tensor(parser *p, const info *t, const char *data)
     SOMA__TRY(soma_tensor_create(&tensor, t->dtype, t->shape, p->err));
     /* Offsets were checked against the file's size, so they fit size_t. */
     if (t->end > t->begin)
-        memcpy(soma_tensor_data(tensor), data + t->begin, (size_t)(t->end - t->begin));
+        memcpy(soma__tensor_write(tensor), data + t->begin, (size_t)(t->end - t->begin));
     if (t->dtype == SOMA_BOOL) {
-        unsigned char *truth = soma_tensor_data(tensor);
+        unsigned char *truth = soma__tensor_write(tensor);
         for (int64_t i = 0; i < soma_tensor_count(tensor); i++)
             truth[i] = truth[i] != 0;
     }

@@ -42,8 +42,9 @@ typedef struct soma__call {
     soma__view *in, *out;
     const struct soma__program *program; /* op "fused": the program; matmul, conv2d: the epilogue
                                             that runs on each finished block, or NULL */
-    int epilogue_first; /* with an epilogue: in[epilogue_first …] are its operands */
-    void *scratch;      /* 64-byte aligned; as large as the kernel asked */
+    int epilogue_first;   /* with an epilogue: in[epilogue_first …] are its operands */
+    void *scratch;        /* 64-byte aligned; as large as the kernel asked */
+    const void *prepared; /* in[1] as the kernel has prepared it; NULL: it was not */
     struct soma__pool *pool;
 } soma__call;
 

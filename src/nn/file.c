@@ -482,7 +482,7 @@ soma_status soma__model_copy_weights(soma_model *model, const soma__archive *arc
             continue;
         const soma_tensor *from = soma__archive_find(archive, parameter->name);
         if (soma_tensor_dtype(from) == SOMA_F32) {
-            memcpy(soma_tensor_data(parameter->tensor), soma_tensor_const_data(from),
+            memcpy(soma__tensor_write(parameter->tensor), soma_tensor_const_data(from),
                    soma_tensor_bytes(from));
             continue;
         }

@@ -83,7 +83,7 @@ bool soma_parameter_is_constant(const soma_parameter *parameter)
 {
     const soma_shape *shape = soma_tensor_shape(parameter->tensor);
     int64_t count = soma_tensor_count(parameter->tensor);
-    const float *value = soma_tensor_f32(parameter->tensor);
+    const float *value = soma_tensor_const_data(parameter->tensor);
 
     if (parameter->buffer || shape->ndim < 2 || shape->dim[0] < 2 || count < 1)
         return false;
@@ -289,7 +289,7 @@ soma_status soma__init_fill(soma_tensor *tensor, const soma_init_options *o,
                             const soma__param *param, uint64_t seed, const char *name,
                             soma_error *err)
 {
-    const filler f = {.out = soma_tensor_f32(tensor),
+    const filler f = {.out = soma__tensor_write(tensor),
                       .count = soma_tensor_count(tensor),
                       .shape = soma_tensor_shape(tensor),
                       .key = {.seed = seed, .stream = soma__rng_stream(name)}};

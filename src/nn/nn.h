@@ -20,6 +20,14 @@ typedef struct soma__predict_session {
     uint32_t bytes; /* bit i: input i is u8, else f32 */
 } soma__predict_session;
 
+/* The plans of the batch sizes that were used last: all sessions of a size share one, and with it
+ * the weights that it keeps prepared. */
+typedef struct soma__predict_plan {
+    soma_plan *plan; /* NULL: free slot; the latest is in slot 0 */
+    int64_t batch;
+    uint32_t bytes;
+} soma__predict_plan;
+
 struct soma_model {
     soma_context *context;
     soma_layer *layer;
@@ -37,8 +45,9 @@ struct soma_model {
     size_t row_count, row_capacity;
     const char **classes; /* class_count names or numbers */
     int class_count;
-    pthread_mutex_t lock; /* of the sessions */
+    pthread_mutex_t lock; /* of the sessions and plans */
     soma__predict_session sessions[SOMA__PREDICT_SESSIONS];
+    soma__predict_plan plans[SOMA__PREDICT_SESSIONS];
 };
 
 /* Creation from a layer (taken) whose parameters come from an archive, or are initialised when that
@@ -68,7 +77,7 @@ soma_var soma__model_unscale_target(soma_model *model, soma_var out);
 soma_var soma__model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
                            soma_var key, soma_var share, soma_update *updates, int update_capacity,
                            int *update_count);
-/* Drops the sessions that predict keeps. */
+/* Drops the sessions and plans that predict keeps. */
 void soma__model_forget_sessions(soma_model *model);
 const char *soma__task_text(soma_task task);
 

@@ -15,6 +15,8 @@ void soma__model_forget_sessions(soma_model *model)
     for (int i = 0; i < SOMA__PREDICT_SESSIONS; i++) {
         soma_session_destroy(model->sessions[i].session);
         model->sessions[i] = (soma__predict_session){0};
+        soma_plan_release(model->plans[i].plan);
+        model->plans[i] = (soma__predict_plan){0};
     }
     pthread_mutex_unlock(&model->lock);
 }
@@ -26,11 +28,10 @@ static const char *input_name(int index, char name[16])
     return name;
 }
 
-static soma_status make_session(soma_session **out, soma_model *model, int64_t batch,
-                                uint32_t bytes, soma_error *err)
+static soma_status make_plan(soma_plan **out, soma_model *model, int64_t batch, uint32_t bytes,
+                             soma_error *err)
 {
     soma_graph *graph;
-    soma_plan *plan = NULL;
     soma_var x[SOMA_MODEL_INPUTS];
     char name[16];
     SOMA__TRY(soma_graph_create(&graph, err));
@@ -43,12 +44,55 @@ static soma_status make_session(soma_session **out, soma_model *model, int64_t b
     if (y) {
         soma_model_apply_all(model, graph, x, SOMA_EVALUATE, (soma_var){0}, NULL, 0, NULL, y);
         y[0] = soma__model_unscale_target(model, y[0]);
-        status = soma_plan_create(&plan, model->context, y, model->output_count, NULL, 0, err);
+        status = soma_plan_create(out, model->context, y, model->output_count, NULL, 0, err);
     }
-    if (status == SOMA_OK)
-        status = soma_session_create(out, plan, err);
-    soma_plan_release(plan);
     soma_graph_destroy(graph);
+    if (status == SOMA_OK) {
+        status = soma_plan_prepare(*out, err);
+        if (status != SOMA_OK) {
+            soma_plan_release(*out);
+            *out = NULL;
+        }
+    }
+    return status;
+}
+
+/* The plan that is kept for a batch size, retained; NULL: none. */
+static soma_plan *find_plan(soma_model *model, int64_t batch, uint32_t bytes)
+{
+    soma_plan *plan = NULL;
+    pthread_mutex_lock(&model->lock);
+    for (int i = 0; i < SOMA__PREDICT_SESSIONS && !plan; i++) {
+        const soma__predict_plan *slot = &model->plans[i];
+        if (slot->plan && slot->batch == batch && slot->bytes == bytes)
+            plan = soma_plan_retain(slot->plan);
+    }
+    pthread_mutex_unlock(&model->lock);
+    return plan;
+}
+
+/* Keeps a plan in place of the one that was made longest ago. */
+static void keep_plan(soma_model *model, soma_plan *plan, int64_t batch, uint32_t bytes)
+{
+    const int last = SOMA__PREDICT_SESSIONS - 1;
+    pthread_mutex_lock(&model->lock);
+    soma_plan *leaving = model->plans[last].plan;
+    memmove(&model->plans[1], &model->plans[0], (size_t)last * sizeof model->plans[0]);
+    model->plans[0] = (soma__predict_plan){soma_plan_retain(plan), batch, bytes};
+    pthread_mutex_unlock(&model->lock);
+    soma_plan_release(leaving);
+}
+
+static soma_status make_session(soma_session **out, soma_model *model, int64_t batch,
+                                uint32_t bytes, soma_error *err)
+{
+    soma_plan *plan = find_plan(model, batch, bytes);
+    if (!plan) {
+        SOMA__TRY(make_plan(&plan, model, batch, bytes, err));
+        keep_plan(model, plan, batch, bytes);
+    }
+    soma_status status = soma_session_create(out, plan, err);
+    soma_plan_release(plan);
     return status;
 }
 

@@ -107,7 +107,7 @@ static void gather(const soma_lbfgs *l, soma_tensor *const *tensors, double *out
 static void place(const soma_lbfgs *l, const double *from, double t, const double *d)
 {
     for (int i = 0; i < l->count; i++) {
-        float *to = soma_tensor_data(l->parameters[i]);
+        float *to = soma__tensor_write(l->parameters[i]);
         for (int64_t k = 0; k < soma_tensor_count(l->parameters[i]); k++)
             to[k] = (float)(*from++ + t * *d++);
     }

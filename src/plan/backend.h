@@ -19,6 +19,12 @@ typedef struct soma__kernel {
     /* Bytes of scratch for this call; NULL: none. `threads` is the pool's size. */
     size_t (*scratch)(const soma__call *call, int threads);
     void (*run)(const soma__call *call);
+    /* A form of in[1] that is worth keeping between calls, where in[1] does not change: its bytes
+     * (0: none for this call; NULL: never), and how it is made (64-byte aligned; of the call only
+     * shapes, attributes, in[1].data and the pool may be used). A call with call->prepared gives
+     * the same bits as one without, and its scratch is no larger than `scratch` says. */
+    size_t (*prepared)(const soma__call *call);
+    void (*prepare)(const soma__call *call, void *to);
 } soma__kernel;
 
 typedef struct soma__backend {

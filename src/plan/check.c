@@ -202,6 +202,7 @@ soma_status soma_session_check(soma_session *session, soma_error *err)
             status = check_step(session, s, err);
         soma__pool_leave(session->plan->context->pool);
         restore_variables(session, saved);
+        soma__session_wrote(session);
     }
     soma__arena_clear(&arena);
     return status;

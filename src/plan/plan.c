@@ -9,13 +9,16 @@ soma_status soma_plan_create(soma_plan **out, soma_context *context, const soma_
     if (!context)
         return soma__fail(err, SOMA_INVALID, "plan: there is no context");
     soma_plan *plan = soma__calloc(1, sizeof *plan);
-    if (!plan)
+    if (!plan || pthread_mutex_init(&plan->prepare_lock, NULL) != 0) {
+        soma__free(plan);
         return soma__fail(err, SOMA_MEMORY, "out of memory while a plan was made");
+    }
     atomic_init(&plan->references, 1);
     plan->context = context;
     soma_status status = soma__cache_core(&plan->core, &plan->variable, &plan->cached, context,
                                           outputs, output_count, updates, update_count, err);
     if (status != SOMA_OK) {
+        pthread_mutex_destroy(&plan->prepare_lock);
         soma__free(plan);
         return status;
     }
@@ -36,6 +39,8 @@ void soma_plan_release(soma_plan *plan)
         return;
     for (int i = 0; i < plan->core->ir->variable_count; i++)
         soma_tensor_release(plan->variable[i]);
+    soma__prepared_free(plan);
+    pthread_mutex_destroy(&plan->prepare_lock);
     soma__free(plan->variable);
     soma__core_release(plan->core);
     soma__free(plan);
@@ -48,6 +53,7 @@ void soma_plan_describe(const soma_plan *plan, soma_plan_info *info)
                              .steps = core->step_count,
                              .arena_bytes = core->arena_bytes,
                              .unplanned_bytes = core->unplanned_bytes,
+                             .prepared_bytes = plan->prepared_bytes,
                              .cached = plan->cached};
     for (int32_t s = 0; s < core->step_count; s++) {
         const soma__step *step = &core->step[s];

@@ -4,6 +4,15 @@
 
 #include "plan/core.h"
 
+/* The form that a step's kernel wants its second operand in (prepare.c). */
+typedef struct soma__prepared {
+    soma_tensor *tensor; /* the operand; borrowed from the plan or its core */
+    int32_t step;
+    int slot;             /* of the variable; -1: a constant */
+    size_t offset;        /* in prepared_data */
+    atomic_ulong version; /* 1 + the tensor's writes when it was made; 0: not yet */
+} soma__prepared;
+
 /* A core and the tensors that stand for its variables. */
 struct soma_plan {
     atomic_int references;
@@ -11,6 +20,11 @@ struct soma_plan {
     soma__core *core;
     soma_tensor **variable; /* per slot; retained */
     bool cached;
+    soma__prepared *prepared; /* NULL: the plan keeps no prepared forms */
+    int prepared_count;
+    char *prepared_data;
+    size_t prepared_bytes;
+    pthread_mutex_t prepare_lock; /* of making forms */
 };
 
 struct soma_session {
@@ -39,9 +53,15 @@ void soma__cache_give_session(soma_context *context, soma_session *session);
 /* Makes the session run `plan`, which has the same core; unbind lets go of plan and inputs. */
 void soma__session_bind(soma_session *session, soma_plan *plan);
 void soma__session_unbind(soma_session *session);
+/* Tells the calls where the prepared forms of their operands are, after making those that are not
+ * of the operands' present state. Allocates nothing. */
+void soma__prepared_use(soma_session *session);
+void soma__prepared_free(soma_plan *plan);
 /* Runs step `index`. */
 void soma__session_step(const soma_session *session, int32_t index);
-/* Points the calls at what was fed; an input that was not is an error. */
+/* Points the calls at what was fed (an input that was not is an error) and at prepared forms. */
 soma_status soma__session_ready(soma_session *session, soma_error *err);
+/* Counts a write to each variable that the plan updates. */
+void soma__session_wrote(const soma_session *session);
 
 #endif

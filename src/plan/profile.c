@@ -41,6 +41,7 @@ soma_status soma_session_profile(soma_session *session, int runs, const soma_pro
         }
     }
     soma__pool_leave(pool);
+    soma__session_wrote(session);
     *rows = session->row;
     *count = core->step_count;
     return SOMA_OK;

@@ -209,7 +209,15 @@ soma_status soma__session_ready(soma_session *session, soma_error *err)
         /* Kernels do not write to inputs; views have one pointer type for both. */
         session->call[feed->step].in[feed->arg].data = (void *)(uintptr_t)data;
     }
+    soma__prepared_use(session);
     return SOMA_OK;
+}
+
+void soma__session_wrote(const soma_session *session)
+{
+    const soma__ir *ir = session->core->ir;
+    for (int i = 0; i < ir->update_count; i++)
+        soma__tensor_write(session->plan->variable[ir->update[i].variable]);
 }
 
 void soma__session_step(const soma_session *session, int32_t index)
@@ -228,6 +236,7 @@ soma_status soma_session_run(soma_session *session, soma_error *err)
     for (int32_t s = 0; s < session->core->step_count; s++)
         soma__session_step(session, s);
     soma__pool_leave(pool);
+    soma__session_wrote(session);
     return SOMA_OK;
 }
 

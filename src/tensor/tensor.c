@@ -30,6 +30,8 @@ static soma_status create_header(soma_tensor **out, soma_dtype dtype, const soma
     if (!tensor)
         return soma__fail(err, SOMA_MEMORY, "tensor: out of memory");
     atomic_init(&tensor->references, 1);
+    atomic_init(&tensor->exposed, false);
+    atomic_init(&tensor->versions, 0);
     tensor->dtype = dtype;
     tensor->shape.ndim = shape->ndim;
     /* Entries beyond ndim stay 0 whatever the caller left there, so shapes can be hashed whole. */
@@ -126,6 +128,7 @@ size_t soma_tensor_bytes(const soma_tensor *tensor)
 
 void *soma_tensor_data(soma_tensor *tensor)
 {
+    atomic_store_explicit(&tensor->exposed, true, memory_order_release);
     return tensor->data;
 }
 
@@ -136,7 +139,7 @@ const void *soma_tensor_const_data(const soma_tensor *tensor)
 
 float *soma_tensor_f32(soma_tensor *tensor)
 {
-    return tensor->dtype == SOMA_F32 ? tensor->data : NULL;
+    return tensor->dtype == SOMA_F32 ? soma_tensor_data(tensor) : NULL;
 }
 
 double soma_tensor_get(const soma_tensor *tensor, int64_t index)
@@ -149,12 +152,12 @@ double soma_tensor_get(const soma_tensor *tensor, int64_t index)
 void soma_tensor_set(soma_tensor *tensor, int64_t index, double value)
 {
     if (index >= 0 && index < tensor->count)
-        soma__store(tensor->dtype, tensor->data, index, value);
+        soma__store(tensor->dtype, soma__tensor_write(tensor), index, value);
 }
 
 void soma_tensor_fill(soma_tensor *tensor, double value)
 {
-    soma__fill(tensor->dtype, tensor->data, tensor->count, value);
+    soma__fill(tensor->dtype, soma__tensor_write(tensor), tensor->count, value);
 }
 
 soma_status soma_tensor_cast(soma_tensor **out, const soma_tensor *tensor, soma_dtype dtype,

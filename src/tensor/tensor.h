@@ -14,8 +14,23 @@ struct soma_tensor {
     int64_t count;
     size_t bytes;
     void *data;
-    bool borrowed; /* data belongs to somebody else (a session's arena) */
+    bool borrowed;         /* data belongs to somebody else (a session's arena) */
+    atomic_bool exposed;   /* a pointer through which data may change unseen was handed out */
+    atomic_ulong versions; /* writes so far, of those that are seen */
 };
+
+/* Writing from inside of the library, which ends before the caller does anything else: the tensor
+ * stays one whose changes are all seen (soma_tensor_data cannot promise that). */
+static inline void *soma__tensor_write(soma_tensor *tensor)
+{
+    atomic_fetch_add_explicit(&tensor->versions, 1, memory_order_release);
+    return tensor->data;
+}
+/* True when `versions` tells of every change. */
+static inline bool soma__tensor_watched(const soma_tensor *tensor)
+{
+    return !tensor->borrowed && !atomic_load_explicit(&tensor->exposed, memory_order_acquire);
+}
 
 /* A tensor over memory that the caller keeps alive; release frees only the header. */
 soma_status soma__tensor_wrap(soma_tensor **out, soma_dtype dtype, soma_shape shape, void *data,

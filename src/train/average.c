@@ -65,7 +65,7 @@ void soma__average_close(soma__run *run)
 
 void soma__swap_tensors(soma_tensor *a, soma_tensor *b)
 {
-    char some[4096], *x = soma_tensor_data(a), *y = soma_tensor_data(b);
+    char some[4096], *x = soma__tensor_write(a), *y = soma__tensor_write(b);
     for (size_t at = 0, left = soma_tensor_bytes(a); left;) {
         size_t part = left < sizeof some ? left : sizeof some;
         memcpy(some, x + at, part);
@@ -91,7 +91,7 @@ static void copy_buffers(const soma__run *run, bool to_kept)
     for (int i = 0; i < soma_model_parameter_count(run->model); i++) {
         soma_tensor *live = soma_model_parameter(run->model, i)->tensor, *kept = run->kept[i];
         if (kept)
-            memcpy(soma_tensor_data(to_kept ? kept : live),
+            memcpy(soma__tensor_write(to_kept ? kept : live),
                    soma_tensor_const_data(to_kept ? live : kept), soma_tensor_bytes(live));
     }
 }

@@ -239,7 +239,7 @@ static soma_status copy_prefixed(const soma__run *run, const soma__archive *arch
         status = soma__fail(err, SOMA_FORMAT, "'%s': '%s' is missing or of another shape",
                             run->checkpoint_path, full);
     else
-        memcpy(soma_tensor_data(to), soma_tensor_const_data(from), soma_tensor_bytes(to));
+        memcpy(soma__tensor_write(to), soma_tensor_const_data(from), soma_tensor_bytes(to));
     soma__free(full);
     return status;
 }

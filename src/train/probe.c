@@ -44,7 +44,7 @@ static void probe_close(probe *p)
     for (int i = 0; i < count; i++) {
         soma_tensor *t = soma_model_parameter(p->model, i)->tensor;
         if (p->kept[i])
-            memcpy(soma_tensor_data(t), soma_tensor_const_data(p->kept[i]), soma_tensor_bytes(t));
+            memcpy(soma__tensor_write(t), soma_tensor_const_data(p->kept[i]), soma_tensor_bytes(t));
         soma_tensor_release(p->kept[i]);
     }
     soma__free(p->kept);

@@ -375,7 +375,7 @@ static void copy_weights(const soma__run *run, bool to_best)
     for (int i = 0; i < soma_model_parameter_count(run->model); i++) {
         soma_tensor *live = soma_model_parameter(run->model, i)->tensor;
         soma_tensor *from = to_best ? live : run->best[i], *to = to_best ? run->best[i] : live;
-        memcpy(soma_tensor_data(to), soma_tensor_const_data(from), soma_tensor_bytes(to));
+        memcpy(soma__tensor_write(to), soma_tensor_const_data(from), soma_tensor_bytes(to));
     }
 }
 

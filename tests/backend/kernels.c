@@ -97,9 +97,10 @@ static void compare(const kernel_case *test, const char *isa, int output, const 
     }
 }
 
-/* One run with outputs of its own (which the caller frees). */
+/* One run with outputs of its own (which the caller frees); with `keep` on a prepared form of in[1]
+ * where the kernel has one. */
 static void run_once(const kernel_case *test, soma__call call, const char *isa, int threads,
-                     soma__view out[MOST_VIEWS])
+                     bool keep, soma__view out[MOST_VIEWS])
 {
     soma_error err = {0};
     soma__pool *pool = NULL;
@@ -119,13 +120,26 @@ static void run_once(const kernel_case *test, soma__call call, const char *isa, 
     call.out = out;
     call.pool = pool;
     size_t scratch = kernel->scratch ? kernel->scratch(&call, threads) : 0;
+    size_t prepared = keep && kernel->prepared ? kernel->prepared(&call) : 0;
+    void *form = NULL;
     call.scratch = new_data(scratch);
     soma__pool_enter(pool);
+    if (prepared) {
+        form = new_data(prepared);
+        kernel->prepare(&call, form);
+        call.prepared = form;
+        call.in[1].data = NULL; /* must not be read any more */
+    }
     kernel->run(&call);
     soma__pool_leave(pool);
     if (!guards_hold(call.scratch, scratch))
         fail_msg("%s %s, %s: writes outside of scratch", test->op, test->what, isa);
     free_data(call.scratch);
+    if (form) {
+        if (!guards_hold(form, prepared))
+            fail_msg("%s %s, %s: writes outside of the prepared form", test->op, test->what, isa);
+        free_data(form);
+    }
     soma__pool_destroy(pool);
 }
 
@@ -142,18 +156,19 @@ void check_kernel(kernel_case *test)
     call.op->reference(&call);
     for (const char *const *isa = soma__cpu_isas(); *isa; isa++) {
         soma__view first[MOST_VIEWS];
-        for (int threads = 1; threads <= 3; threads++) {
+        for (int run = 0; run < 6; run++) { /* each number of threads, without and with `keep` */
             soma__view out[MOST_VIEWS];
-            run_once(test, call, *isa, threads, out);
+            int threads = 1 + run / 2;
+            run_once(test, call, *isa, threads, run % 2, out);
             for (int k = 0; k < test->nout; k++) {
-                if (threads == 1) {
+                if (run == 0) {
                     compare(test, *isa, k, &out[k], &test->out[k]);
                     first[k] = out[k];
                     continue;
                 }
                 if (memcmp(out[k].data, first[k].data, view_bytes(&out[k])) != 0)
-                    fail_msg("%s %s, %s: other bits on %d threads", test->op, test->what, *isa,
-                             threads);
+                    fail_msg("%s %s, %s: other bits on %d threads%s", test->op, test->what, *isa,
+                             threads, run % 2 ? ", prepared" : "");
                 free_data(out[k].data);
             }
         }

@@ -25,7 +25,7 @@ void add_output(kernel_case *test, soma_dtype dtype, soma_shape shape);
 
 /* Runs the case on all instruction sets and thread counts; fails the cmocka test at the first
  * difference, at a refusal, at bytes written outside of an output, or when the bits depend on the
- * number of threads. Frees the views. */
+ * number of threads or on whether the kernel's second operand was prepared. Frees the views. */
 void check_kernel(kernel_case *test);
 
 /* The kernel of an instruction set that takes the call; fails the test when there is none. */

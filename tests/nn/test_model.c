@@ -86,6 +86,41 @@ static void predicts_any_batch(void **state)
     soma_model_destroy(model);
 }
 
+/* The weights that a model keeps prepared are those that it has, however they were changed. */
+static void predicts_with_new_weights(void **state)
+{
+    soma_error err = {0};
+    soma_model *model = everything(), *other;
+    soma_tensor *x = noise(SOMA_SHAPE(3, 8, 8, 2), 1);
+    soma_tensor *weight = soma_model_find(model, "conv1.weight")->tensor;
+    (void)state;
+    const char *path = scratch("weights.safetensors");
+    assert_ok(soma_model_save(model, path, &err), err);
+    soma_tensor *first = predict(model, x), *again = predict(model, x);
+    assert_same_bits(first, again);
+
+    soma_tensor_set(weight, 0, 3);
+    soma_tensor *changed = predict(model, x);
+    assert_true(memcmp(soma_tensor_const_data(changed), soma_tensor_const_data(first),
+                       soma_tensor_bytes(first)) != 0);
+    assert_ok(soma_model_load_weights(model, path, &err), err);
+    soma_tensor *loaded = predict(model, x);
+    assert_same_bits(loaded, first);
+
+    soma_tensor_f32(weight)[0] = 3; /* from here on it is packed at each call */
+    soma_tensor *pointed = predict(model, x);
+    assert_same_bits(pointed, changed);
+    assert_ok(soma_model_load(&other, context, path, &err), err);
+    soma_tensor *fresh = predict(other, x);
+    assert_same_bits(fresh, first);
+
+    soma_tensor *all[] = {first, again, changed, loaded, pointed, fresh, x};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        soma_tensor_release(all[i]);
+    soma_model_destroy(model);
+    soma_model_destroy(other);
+}
+
 static void predicts_other_dtypes(void **state)
 {
     static const soma_dtype dtypes[] = {SOMA_U8, SOMA_F64, SOMA_I32};
@@ -510,6 +545,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(predicts_any_batch),
+        cmocka_unit_test(predicts_with_new_weights),
         cmocka_unit_test(predicts_other_dtypes),
         cmocka_unit_test(sees_new_weights),
         cmocka_unit_test(refuses_other_shapes),

@@ -5,6 +5,8 @@
 
 /* --- a plain backend -------------------------------------------------------------------------- */
 
+int prepared_forms;
+
 static void run_fused(const soma__call *call)
 {
     soma__op_find("fused")->reference(call);
@@ -19,6 +21,14 @@ static size_t block_bytes(const soma__call *call, int threads)
 /* The product into scratch memory, then the epilogue over it as if it were a fused step. */
 static void run_product(const soma__call *call)
 {
+    soma__view own[SOMA__PROGRAM_OPERANDS + 2];
+    soma__call kept = *call;
+    if (call->prepared) {
+        memcpy(own, call->in, (size_t)call->nin * sizeof *own);
+        own[1].data = (void *)(uintptr_t)call->prepared;
+        kept.in = own;
+        call = &kept;
+    }
     if (!call->program) {
         call->op->reference(call);
         return;
@@ -42,9 +52,27 @@ static void run_product(const soma__call *call)
     epilogue.op->reference(&epilogue);
 }
 
+/* The prepared form of a product's second operand: a copy, so that a test can see which was read.
+ */
+static size_t copy_bytes(const soma__call *call)
+{
+    return (size_t)call->in[1].count * soma_dtype_size(call->in[1].dtype);
+}
+static void copy_operand(const soma__call *call, void *to)
+{
+    prepared_forms++;
+    memcpy(to, call->in[1].data, copy_bytes(call));
+}
+
 static const soma__kernel plain_kernels[] = {
-    {"fused", "plain", true, false, NULL, NULL, run_fused},
-    {"matmul", "plain", false, true, NULL, block_bytes, run_product},
+    {.op = "fused", .name = "plain", .in_place = true, .run = run_fused},
+    {.op = "matmul",
+     .name = "plain",
+     .epilogue = true,
+     .scratch = block_bytes,
+     .run = run_product,
+     .prepared = copy_bytes,
+     .prepare = copy_operand},
 };
 
 static const soma__backend plain_backend = {"plain", "plain", plain_kernels, 2, NULL};

@@ -26,6 +26,7 @@ soma_context *reference_context(void);
 /* A context whose backend fuses and takes epilogues through plain interpreters, so that what plans
  * do is tested apart from the fast kernels. */
 soma_context *plain_context(void);
+extern int prepared_forms;        /* made by that backend so far */
 soma_context *fast_context(void); /* the best this machine has */
 
 soma_var f32_variable(soma_graph *graph, const char *name, soma_tensor *tensor);

@@ -27,7 +27,9 @@ static soma_status use_graph(soma_context *context, soma_graph *graph, soma_tens
     soma_plan *plan;
     soma_session *session = NULL;
     SOMA__TRY(soma_plan_create(&plan, context, out, 2, &u, 1, NULL));
-    soma_status status = soma_session_create(&session, plan, NULL);
+    soma_status status = soma_plan_prepare(plan, NULL);
+    if (status == SOMA_OK)
+        status = soma_session_create(&session, plan, NULL);
     if (status == SOMA_OK)
         status = use_session(session);
     soma_session_destroy(session);
@@ -104,7 +106,10 @@ static void runs_allocate_nothing(void **state)
         soma_var loss = soma_mean(soma_log_softmax(soma_relu(soma_matmul(x, v)), -1));
         soma_gradients(loss, &v, 1, &dv);
         soma_update u = {v, soma_sub(v, soma_mul_scalar(dv, 0.1))};
+        soma_var c2 = soma_full(graph, SOMA_F32, SOMA_SHAPE(16, 16), 0.5);
+        loss = soma_add(loss, soma_sum(soma_matmul(x, c2)));
         ok(soma_plan_create(&plan, contexts[c], &loss, 1, &u, 1, err));
+        ok(soma_plan_prepare(plan, err));
         ok(soma_session_create(&session, plan, err));
         door_calls = 0;
         for (int i = 0; i < 5; i++) {

@@ -4,12 +4,12 @@
  *
  *     dst[pixel, :] = sum over taps:  src[pixel under the tap, :] · right[tap]
  *
- * where right[tap] is the weight's [channels in, channels out] of that tap, packed once per call
- * into panels. A tile's left operand is a table of pointers to source pixels, one for each tap and
- * destination pixel; taps outside of the image point to a row of zeros. So there is no matrix of
- * windows, and the kernel's inner loop is that of a plain product. (A zero row times an infinite
- * weight is NaN where the plain definition leaves the tap out; with finite weights there is no
- * difference.)
+ * where right[tap] is the weight's [channels in, channels out] of that tap, packed into panels:
+ * once per call, or before it (call->prepared). A tile's left operand is a table of pointers to
+ * source pixels, one for each tap and destination pixel; taps outside of the image point to a row
+ * of zeros. So there is no matrix of windows, and the kernel's inner loop is that of a plain
+ * product. (A zero row times an infinite weight is NaN where the plain definition leaves the tap
+ * out; with finite weights there is no difference.)
  *
  * The input gradient of a strided conv reads y only through those taps that hit a whole stride.
  * Which ones depends on the pixel's position modulo the stride, so its pixels are taken class by
@@ -50,6 +50,8 @@ typedef struct gather {
     const soma__call *call;
     const soma__isa_table *isa;
     float *scratch;
+    float *packed;      /* where pack_unit writes */
+    const float *right; /* all panels */
 } gather;
 
 static size_t floats_of(int64_t count, size_t size)
@@ -125,7 +127,7 @@ static void pack_unit(void *context, int64_t unit, int worker)
     (void)worker;
     int64_t group = unit / g->panels, j = unit % g->panels * nr;
     int64_t count = soma__conv_least(nr, g->out - j);
-    float *to = g->scratch + g->right_at + unit * g->depth * nr;
+    float *to = g->packed + unit * g->depth * nr;
     const float *w = (const float *)g->call->in[1].data + group * s->group_o * depth;
     if (g->forward) {
         const float *rows[SOMA__GEMM_MAX_NR];
@@ -263,8 +265,7 @@ static void compute(const gather *g, const block *b)
     };
     for (int64_t p = 0; p < b->panels; p++) {
         int64_t j = (b->first_panel + p) * nr;
-        const float *right =
-            g->scratch + g->right_at + (b->group * g->panels + b->first_panel + p) * g->depth * nr;
+        const float *right = g->right + (b->group * g->panels + b->first_panel + p) * g->depth * nr;
         tile.cols = soma__conv_least(nr, g->out - j);
         int64_t t = 0;
         do {
@@ -345,7 +346,10 @@ static void run_gather(gather *g, const soma__call *call)
     g->call = call;
     g->scratch = call->scratch;
     memset(g->scratch + g->zero_at, 0, (size_t)g->src_c * sizeof(float));
-    soma__parallel(call->pool, g->s.groups * g->panels, pack_unit, g);
+    g->packed = g->scratch + g->right_at;
+    g->right = call->prepared ? call->prepared : g->packed;
+    if (!call->prepared)
+        soma__parallel(call->pool, g->s.groups * g->panels, pack_unit, g);
     soma__parallel(call->pool, g->chunks * g->panel_tasks * g->s.groups * g->classes, gather_unit,
                    g);
 }
@@ -416,8 +420,10 @@ static void run(const soma__conv_sizes *s, const soma__call *call, bool forward,
         return;
     if (soma__conv_is_product(s)) {
         soma__product p = as_product(s, forward, epilogue);
-        soma__product_data data = {
-            .a = call->in[0].data, .b = call->in[1].data, .c = epilogue ? NULL : call->out[0].data};
+        soma__product_data data = {.a = call->in[0].data,
+                                   .b = call->in[1].data,
+                                   .prepared = call->prepared,
+                                   .c = epilogue ? NULL : call->out[0].data};
         soma__product_run(&p, &data, call, isa);
     } else if (soma__conv_is_depthwise(s)) {
         if (forward)
@@ -428,6 +434,36 @@ static void run(const soma__conv_sizes *s, const soma__call *call, bool forward,
         gather g;
         arrange(&g, s, forward, epilogue, isa, soma__pool_threads(call->pool));
         run_gather(&g, call);
+    }
+}
+
+static size_t prepared(const soma__conv_sizes *s, bool forward, const soma__isa_table *isa)
+{
+    if (soma__conv_is_product(s)) {
+        soma__product p = as_product(s, forward, false);
+        return soma__product_prepared(&p, isa);
+    }
+    if (soma__conv_is_depthwise(s))
+        return (size_t)(s->taps * s->C) * sizeof(float);
+    gather g;
+    arrange(&g, s, forward, false, isa, 1);
+    return (size_t)(s->groups * g.panels * g.depth * isa->gemm->nr) * sizeof(float);
+}
+
+static void prepare(const soma__conv_sizes *s, const soma__call *call, bool forward,
+                    const soma__isa_table *isa, float *to)
+{
+    if (soma__conv_is_product(s)) {
+        soma__product p = as_product(s, forward, false);
+        soma__product_prepare(&p, call->in[1].data, isa, call->pool, to);
+    } else if (soma__conv_is_depthwise(s)) {
+        isa->gemm->transpose(to, s->C, call->in[1].data, s->taps, s->C, s->taps);
+    } else {
+        gather g;
+        arrange(&g, s, forward, false, isa, 1);
+        g.call = call;
+        g.packed = to;
+        soma__parallel(call->pool, s->groups * g.panels, pack_unit, &g);
     }
 }
 
@@ -454,4 +490,28 @@ void soma__run_conv2d_input_grad(const soma__call *call, const soma__isa_table *
 {
     soma__conv_sizes s = input_grad_sizes(call);
     run(&s, call, false, isa);
+}
+
+size_t soma__prepared_conv2d(const soma__call *call, const soma__isa_table *isa)
+{
+    soma__conv_sizes s = forward_sizes(call);
+    return prepared(&s, true, isa);
+}
+
+void soma__prepare_conv2d(const soma__call *call, const soma__isa_table *isa, void *to)
+{
+    soma__conv_sizes s = forward_sizes(call);
+    prepare(&s, call, true, isa, to);
+}
+
+size_t soma__prepared_conv2d_input_grad(const soma__call *call, const soma__isa_table *isa)
+{
+    soma__conv_sizes s = input_grad_sizes(call);
+    return prepared(&s, false, isa);
+}
+
+void soma__prepare_conv2d_input_grad(const soma__call *call, const soma__isa_table *isa, void *to)
+{
+    soma__conv_sizes s = input_grad_sizes(call);
+    prepare(&s, call, false, isa, to);
 }

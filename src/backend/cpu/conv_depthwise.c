@@ -1,6 +1,7 @@
 /* conv_depthwise.c: convolutions in which every channel has its own kernel. There is no sum over
  * channels to make a product of, so vectors run along the channels, and a cell's sum over the taps
- * stays in a register. The weight [C,kh,kw,1] is turned to [kh·kw,C] first.
+ * stays in a register. The weight [C,kh,kw,1] is turned to [kh·kw,C] first, by the call or
+ * before it (call->prepared).
  *
  * The input gradient is the same sum, over the taps that hit a whole stride: those are the same for
  * all columns of one residue modulo the stride, so a row is taken residue by residue. In columns j
@@ -30,6 +31,7 @@ typedef struct depthwise {
     bool forward;
     int64_t src_size[2], dst_size[2], scale[2], step[2];
     float *weight, *private;
+    const float *turned; /* the weight, [kh·kw,C] */
     size_t private_size, private_tables,
         private_row; /* floats of one thread, where its parts are */
     int64_t parts, part_rows;
@@ -97,7 +99,7 @@ static int64_t list_taps(const depthwise *g, int64_t row, int64_t residue, int64
             continue;
         row_tap *tap = &taps[used];
         *tap = (row_tap){
-            .row = src + from * g->src_size[1] * s->C, .weight = g->weight + t * s->C, .at = at};
+            .row = src + from * g->src_size[1] * s->C, .weight = g->turned + t * s->C, .at = at};
         soma__conv_valid(at, g->scale[1], g->src_size[1], count, &tap->first, &tap->end);
         used += tap->first < tap->end;
     }
@@ -152,7 +154,9 @@ static void run_rows(const soma__conv_sizes *s, const soma__call *call, const so
         g.step[d] = forward ? 1 : s->stride[d];
     }
     arrange(&g, s, call->program != NULL, soma__pool_threads(call->pool));
-    isa->gemm->transpose(g.weight, s->C, call->in[1].data, s->taps, s->C, s->taps);
+    g.turned = call->prepared ? call->prepared : g.weight;
+    if (!call->prepared)
+        isa->gemm->transpose(g.weight, s->C, call->in[1].data, s->taps, s->C, s->taps);
     soma__parallel(call->pool, s->N * g.dst_size[0], row_unit, &g);
 }
 

@@ -50,44 +50,62 @@ ISAS(ISA_TABLE)
     {                                                                                              \
         soma__run_##kernel_(call, &table_##isa_);                                                  \
     }
-#define ROW(isa_, op_, kernel_, in_place_, epilogue_)                                              \
+#define FORWARD_PREPARES(isa_, kernel_)                                                            \
+    FORWARD(isa_, kernel_)                                                                         \
+    static size_t prepared_##kernel_##_##isa_(const soma__call *call)                              \
+    {                                                                                              \
+        return soma__prepared_##kernel_(call, &table_##isa_);                                      \
+    }                                                                                              \
+    static void prepare_##kernel_##_##isa_(const soma__call *call, void *to)                       \
+    {                                                                                              \
+        soma__prepare_##kernel_(call, &table_##isa_, to);                                          \
+    }
+#define ROW(isa_, op_, kernel_, in_place_, epilogue_, ...)                                         \
     {.op = op_,                                                                                    \
      .name = #kernel_ " " #isa_,                                                                   \
      .in_place = in_place_,                                                                        \
      .epilogue = epilogue_,                                                                        \
      .refuses = soma__refuses_##kernel_,                                                           \
      .scratch = scratch_##kernel_##_##isa_,                                                        \
-     .run = run_##kernel_##_##isa_},
+     .run = run_##kernel_##_##isa_,                                                                \
+     __VA_ARGS__},
+#define ROW_PREPARES(isa_, op_, kernel_, in_place_, epilogue_)                                     \
+    ROW(isa_, op_, kernel_, in_place_, epilogue_, .prepared = prepared_##kernel_##_##isa_,         \
+        .prepare = prepare_##kernel_##_##isa_)
 
 #define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_) FORWARD(baseline, kernel_)
+#define SOMA__KERNEL_PREPARES(op_, kernel_, in_place_, epilogue_)                                  \
+    FORWARD_PREPARES(baseline, kernel_)
 #include "backend/cpu/kernels.inc"
-#undef SOMA__KERNEL
 static const soma__kernel kernels_baseline[] = {
 #define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_)                                           \
-    ROW(baseline, op_, kernel_, in_place_, epilogue_)
+    ROW(baseline, op_, kernel_, in_place_, epilogue_, .prepared = NULL)
+#define SOMA__KERNEL_PREPARES(op_, kernel_, in_place_, epilogue_)                                  \
+    ROW_PREPARES(baseline, op_, kernel_, in_place_, epilogue_)
 #include "backend/cpu/kernels.inc"
-#undef SOMA__KERNEL
 };
 
 #if defined(__x86_64__)
 #define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_) FORWARD(avx2, kernel_)
+#define SOMA__KERNEL_PREPARES(op_, kernel_, in_place_, epilogue_) FORWARD_PREPARES(avx2, kernel_)
 #include "backend/cpu/kernels.inc"
-#undef SOMA__KERNEL
 static const soma__kernel kernels_avx2[] = {
 #define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_)                                           \
-    ROW(avx2, op_, kernel_, in_place_, epilogue_)
+    ROW(avx2, op_, kernel_, in_place_, epilogue_, .prepared = NULL)
+#define SOMA__KERNEL_PREPARES(op_, kernel_, in_place_, epilogue_)                                  \
+    ROW_PREPARES(avx2, op_, kernel_, in_place_, epilogue_)
 #include "backend/cpu/kernels.inc"
-#undef SOMA__KERNEL
 };
 
 #define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_) FORWARD(avx512, kernel_)
+#define SOMA__KERNEL_PREPARES(op_, kernel_, in_place_, epilogue_) FORWARD_PREPARES(avx512, kernel_)
 #include "backend/cpu/kernels.inc"
-#undef SOMA__KERNEL
 static const soma__kernel kernels_avx512[] = {
 #define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_)                                           \
-    ROW(avx512, op_, kernel_, in_place_, epilogue_)
+    ROW(avx512, op_, kernel_, in_place_, epilogue_, .prepared = NULL)
+#define SOMA__KERNEL_PREPARES(op_, kernel_, in_place_, epilogue_)                                  \
+    ROW_PREPARES(avx512, op_, kernel_, in_place_, epilogue_)
 #include "backend/cpu/kernels.inc"
-#undef SOMA__KERNEL
 };
 #endif
 

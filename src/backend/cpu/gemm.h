@@ -84,14 +84,19 @@ typedef struct soma__product {
 } soma__product;
 
 size_t soma__product_scratch(const soma__product *p, const soma__isa_table *isa, int threads);
-/* `a_at` and `b_at` give the first elements of matrix i. */
 typedef struct soma__product_data {
     const float *a, *b;
-    float *c;       /* NULL with an epilogue */
-    int batch_dims; /* index of a matrix → its operands: steps in elements, 0: broadcast */
+    const float *prepared; /* B by soma__product_prepare, NULL: it was not */
+    float *c;              /* NULL with an epilogue */
+    int batch_dims;        /* index of a matrix → its operands: steps in elements, 0: broadcast */
     int64_t batch_dim[SOMA_MAX_DIMS], a_step[SOMA_MAX_DIMS], b_step[SOMA_MAX_DIMS];
 } soma__product_data;
 void soma__product_run(const soma__product *p, const soma__product_data *data,
                        const soma__call *call, const soma__isa_table *isa);
+
+/* B in the form that the product wants: its bytes (0: b as it is) and how it is made. */
+size_t soma__product_prepared(const soma__product *p, const soma__isa_table *isa);
+void soma__product_prepare(const soma__product *p, const float *b, const soma__isa_table *isa,
+                           soma__pool *pool, void *to);
 
 #endif

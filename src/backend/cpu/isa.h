@@ -48,7 +48,10 @@ const soma__isa_table *soma__isa_find(const char *name);
     size_t soma__scratch_##kernel_(const soma__call *call, const soma__isa_table *isa,             \
                                    int threads);                                                   \
     void soma__run_##kernel_(const soma__call *call, const soma__isa_table *isa);
+#define SOMA__KERNEL_PREPARES(op_, kernel_, in_place_, epilogue_)                                  \
+    SOMA__KERNEL(op_, kernel_, in_place_, epilogue_)                                               \
+    size_t soma__prepared_##kernel_(const soma__call *call, const soma__isa_table *isa);           \
+    void soma__prepare_##kernel_(const soma__call *call, const soma__isa_table *isa, void *to);
 #include "backend/cpu/kernels.inc"
-#undef SOMA__KERNEL
 
 #endif

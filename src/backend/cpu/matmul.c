@@ -33,6 +33,7 @@ static void read_call(const soma__call *call, soma__product *p, soma__product_da
         stack_b *= b->dim[i];
     soma__product_data d = {.a = call->in[0].data,
                             .b = call->in[1].data,
+                            .prepared = call->prepared,
                             .c = call->program ? NULL : call->out[0].data};
     if (!ta && stack_b == 1) {
         /* One matrix b under a stack of a: the rows of the stack are the rows of one product. */
@@ -71,4 +72,18 @@ void soma__run_matmul(const soma__call *call, const soma__isa_table *isa)
     soma__product_data data;
     read_call(call, &p, &data);
     soma__product_run(&p, &data, call, isa);
+}
+
+size_t soma__prepared_matmul(const soma__call *call, const soma__isa_table *isa)
+{
+    soma__product p;
+    read_call(call, &p, NULL);
+    return soma__product_prepared(&p, isa);
+}
+
+void soma__prepare_matmul(const soma__call *call, const soma__isa_table *isa, void *to)
+{
+    soma__product p;
+    read_call(call, &p, NULL);
+    soma__product_prepare(&p, call->in[1].data, isa, call->pool, to);
 }

@@ -18,6 +18,10 @@
  *   C is a dot product, and nothing is packed, since nothing is used often enough to pay.
  *
  * Thin products read an operand in place, when packing it would cost more than it gains.
+ *
+ * B may have been prepared: all of it in panels as deep as k, [panel][k][row of the panel]. Then
+ * packing it costs nothing, and is left out of every decision. The cuts of a sum depend on m, n and
+ * k only, not on who packs what or on a swap, so all of these ways give the same bits.
  */
 #include <string.h>
 
@@ -41,7 +45,9 @@
 #define PART_VALUES (4 << 20) /* bounds the partial sums kept: 16 MB */
 
 typedef struct layout {
-    bool swap, solo, dots, stripes, own_left, pack_left, pack_right, left_by_rows;
+    bool swap, solo, dots, stripes, own_left, left_by_rows;
+    /* An operand is in panels; they were given, prepared (else this call packs them). */
+    bool pack_left, pack_right, given_left, given_right;
     /* After the swap: left [m,k], right [k,n]; steps as in soma__product. */
     int64_t m, n, k, left_row, left_col, right_row, right_col;
     int64_t height; /* rows of a tile */
@@ -107,10 +113,11 @@ static double cost(double m, double n, double k, bool pack_right, bool turn,
     return cycles;
 }
 
-static void orient(layout *l, const soma__product *p, const soma__isa_table *isa)
+static void orient(layout *l, const soma__product *p, const soma__isa_table *isa, bool prepared)
 {
     double m = (double)p->m, n = (double)p->n, k = (double)p->k;
-    l->swap = cost(n, m, k, p->a_row != 1, true, isa) < cost(m, n, k, p->b_col != 1, false, isa);
+    bool pack_b = p->b_col != 1 && !prepared;
+    l->swap = cost(n, m, k, p->a_row != 1, true, isa) < cost(m, n, k, pack_b, false, isa);
     *l = l->swap ? (layout){.swap = true,
                             .m = p->n,
                             .n = p->m,
@@ -186,42 +193,52 @@ static size_t arrange_dots(layout *l, const soma__product *p, int threads)
     return shared;
 }
 
-/* Everything that the shape decides. Returns the floats of scratch for `threads`. */
-static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *isa, int threads)
+/* Everything that the shape decides, with or without a prepared B. Returns the floats of scratch
+ * for `threads`. */
+static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *isa, bool prepared,
+                      int threads)
 {
     const int64_t mr = isa->gemm->mr, nr = isa->gemm->nr;
     threads = threads < 1 ? 1 : threads;
     if (use_dots(p))
         return arrange_dots(l, p, threads);
-    orient(l, p, isa);
+    orient(l, p, isa, prepared);
+    l->given_left = prepared && l->swap;
+    l->given_right = prepared && !l->swap;
     l->height = l->m > 0 ? ceil_div(l->m, ceil_div(l->m, mr)) : 1;
     double flops = 2.0 * (double)l->m * (double)l->n * (double)l->k;
     bool small_c = l->m <= SOLO_VALUES && l->n <= SOLO_VALUES && l->m * l->n <= SOLO_VALUES &&
                    l->m <= SPAN && l->n <= SPAN;
-    int64_t tiles = ceil_div(l->m, l->height) * ceil_div(l->n, nr);
     l->parts = 1;
     if (p->batch > 1) {
         l->solo = small_c && flops <= SOLO_FLOPS;
-    } else if (small_c && tiles < 32 && l->k >= 4 * PART_DEPTH) {
+    } else if (small_c && l->m * l->n < 32 * mr * nr && l->k >= 4 * PART_DEPTH) {
         l->solo = true;
         l->parts = least(l->k / PART_DEPTH, MAX_PARTS);
         if (l->m * l->n > 0)
             l->parts = least(l->parts, PART_VALUES / (l->m * l->n));
     }
     l->part_k = ceil_div(l->k, l->parts);
-    l->pack_right = l->right_col != 1 || (l->m > 4 * mr && l->n > nr && l->k >= 32);
-    l->pack_left = l->n >= 4 * nr && l->m >= 2 * mr && l->k >= 64 &&
-                   (!l->left_by_rows || l->left_row % WAY_FLOATS == 0);
-    bool packs = l->pack_left || l->pack_right, staged = l->swap || p->epilogue;
-    l->stripes = !l->solo && l->pack_right && l->n >= TASKS * threads * nr;
-    l->own_left = l->stripes && l->pack_left && threads <= OWN_LEFT;
+    bool right = l->right_col != 1 || (l->m > 4 * mr && l->n > nr && l->k >= 32);
+    bool left = l->n >= 4 * nr && l->m >= 2 * mr && l->k >= 64 &&
+                (!l->left_by_rows || l->left_row % WAY_FLOATS == 0);
+    l->pack_right = right || l->given_right;
+    l->pack_left = left || l->given_left;
+    right = l->pack_right && !l->given_right;
+    left = l->pack_left && !l->given_left;
+    bool packs = left || right, staged = l->swap || p->epilogue;
+    l->stripes = !l->solo && right && l->n >= TASKS * threads * nr;
+    l->own_left = l->stripes && left && threads <= OWN_LEFT;
     int64_t most_rows = l->stripes ? STRIPE_ROWS : SPAN;
     l->span_m = packs && !l->solo ? even(l->m, most_rows, l->height) : l->m;
     l->span_n = packs && !l->solo ? even(l->n, SPAN, nr) : l->n;
     /* A round that is shallow stays in the L2 caches that the threads read it from; staged blocks
      * would have to keep their sums between rounds. */
-    l->span_k = l->solo ? l->part_k : packs ? even(l->k, staged ? SPAN : DEPTH, 1) : l->k;
-    l->depth = even(l->span_k, DEPTH, 1);
+    l->depth = even(l->part_k, DEPTH, 1);
+    l->span_k = l->solo  ? l->part_k
+                : !packs ? l->k
+                : staged ? least(l->depth * (SPAN / DEPTH), l->k)
+                         : least(l->depth, l->k);
     if (l->solo) {
         l->block_m = l->m;
         l->block_n = l->n;
@@ -235,20 +252,20 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     size_t padded_m = (size_t)(ceil_div(l->span_m, l->height) * l->height);
     size_t padded_n = (size_t)(ceil_div(l->span_n, nr) * nr);
     size_t packed_k = (size_t)(l->solo ? l->depth : l->span_k);
-    size_t left = l->pack_left ? padded_m * packed_k : 0;
-    size_t right = l->pack_right ? padded_n * packed_k : 0;
+    size_t left_size = left ? padded_m * packed_k : 0;
+    size_t right_size = right ? padded_n * packed_k : 0;
     size_t block = (size_t)l->block_m * (size_t)l->block_n;
     size_t shared = 0, private = 0;
     if (l->solo) {
-        l->private_left = take(&private, left);
-        l->private_right = take(&private, right);
+        l->private_left = take(&private, left_size);
+        l->private_right = take(&private, right_size);
         l->sums_at = take(&shared, l->parts > 1 ? (size_t)l->parts * (size_t)(l->m * l->n) : 0);
     } else {
-        l->private_left = take(&private, l->own_left ? left : 0);
+        l->private_left = take(&private, l->own_left ? left_size : 0);
         l->private_round = take(&private, l->own_left ? sizeof(int64_t) / sizeof(float) : 0);
-        l->left_at = take(&shared, l->own_left ? 0 : left);
+        l->left_at = take(&shared, l->own_left ? 0 : left_size);
         l->private_right = take(&private, l->stripes ? (size_t)(l->block_n * l->depth) : 0);
-        l->right_at = take(&shared, l->stripes ? 0 : right);
+        l->right_at = take(&shared, l->stripes ? 0 : right_size);
         l->sums_at = take(&shared, staged && l->span_k < l->k ? padded_m * padded_n : 0);
     }
     l->private_block = take(&private, staged ? block : 0);
@@ -258,12 +275,20 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     return shared;
 }
 
+/* Stacks have many B, or one that each matrix packs for itself; dots pack none. */
+static bool can_prepare(const soma__product *p)
+{
+    return p->batch == 1 && p->m > 0 && p->n > 0 && p->k > 0 && !use_dots(p);
+}
+
 size_t soma__product_scratch(const soma__product *p, const soma__isa_table *isa, int threads)
 {
     layout l;
     if (p->m == 0 || p->n == 0 || p->batch == 0)
         return 0; /* nothing to compute, and no layout of it */
-    return arrange(&l, p, isa, threads) * sizeof(float);
+    size_t packing = arrange(&l, p, isa, false, threads);
+    size_t given = can_prepare(p) ? arrange(&l, p, isa, true, threads) : 0;
+    return (packing > given ? packing : given) * sizeof(float);
 }
 
 /* --- packing ------------------------------------------------------------------------------------
@@ -420,6 +445,12 @@ static const float *own_left(const work *w, float *private)
     return to;
 }
 
+/* The prepared panels from row (or column) `at` on, from k on. */
+static operand given(const work *w, int64_t at, int64_t width, int64_t k)
+{
+    return (operand){w->data->prepared + at * w->l.k + k * width, w->l.k * width};
+}
+
 static void compute_unit(void *context, int64_t unit, int worker)
 {
     const work *w = context;
@@ -446,12 +477,16 @@ static void compute_unit(void *context, int64_t unit, int worker)
         int64_t deep = least(l->depth, w->deep - k);
         operand left = {w->left + (w->m0 + i) * l->left_row + (w->k0 + k) * l->left_col, 0};
         operand right = {w->right + (w->k0 + k) * l->right_row + (w->n0 + j) * l->right_col, 0};
-        if (l->pack_left) {
+        if (l->given_left) {
+            left = given(w, w->m0 + i, l->height, w->k0 + k);
+        } else if (l->pack_left) {
             const float *panels = l->own_left ? own_left(w, private) : w->scratch + l->left_at;
             left =
                 (operand){panels + (i / l->height * w->deep + k) * l->height, w->deep * l->height};
         }
-        if (l->stripes) {
+        if (l->given_right) {
+            right = given(w, w->n0 + j, nr, w->k0 + k);
+        } else if (l->stripes) {
             float *panels = private + l->private_right;
             pack_all_right(w, panels, w->right, w->n0 + j, cols, w->k0 + k, deep);
             right = (operand){panels, deep * nr};
@@ -503,8 +538,8 @@ static void run_shared(work *w)
                  * busy and the others waiting. */
                 w->chunk = 256;
                 int64_t chunks = ceil_div(w->deep, w->chunk);
-                bool share_left = l->pack_left && !l->own_left;
-                bool share_right = l->pack_right && !l->stripes;
+                bool share_left = l->pack_left && !l->own_left && !l->given_left;
+                bool share_right = l->pack_right && !l->stripes && !l->given_right;
                 w->left_units = share_left ? ceil_div(w->rows, l->height) * chunks : 0;
                 int64_t right_units = share_right ? ceil_div(w->cols, nr) * chunks : 0;
                 soma__parallel(w->call->pool, w->left_units + right_units, pack_unit, w);
@@ -540,11 +575,15 @@ static void solo_unit(void *context, int64_t unit, int worker)
     do {
         int64_t deep = least(l->depth, end - k);
         operand left_k = {left + k * l->left_col, 0}, right_k = {right + k * l->right_row, 0};
-        if (l->pack_left) {
+        if (l->given_left) {
+            left_k = given(w, 0, l->height, k);
+        } else if (l->pack_left) {
             pack_all_left(w, packed_left, left, 0, l->m, k, deep);
             left_k = (operand){packed_left, deep * l->height};
         }
-        if (l->pack_right) {
+        if (l->given_right) {
+            right_k = given(w, 0, nr, k);
+        } else if (l->pack_right) {
             pack_all_right(w, packed_right, right, 0, l->n, k, deep);
             right_k = (operand){packed_right, deep * nr};
         }
@@ -612,7 +651,7 @@ void soma__product_run(const soma__product *p, const soma__product_data *data,
     work w = {.p = p, .data = data, .call = call, .isa = isa, .scratch = call->scratch};
     if (p->m == 0 || p->n == 0 || p->batch == 0)
         return;
-    arrange(&w.l, p, isa, soma__pool_threads(call->pool));
+    arrange(&w.l, p, isa, data->prepared != NULL, soma__pool_threads(call->pool));
     if (w.l.dots) {
         locate(&w, 0, &w.left, &w.right);
         soma__parallel(call->pool, ceil_div(w.l.m, w.l.block_m), dots_unit, &w);
@@ -631,4 +670,49 @@ void soma__product_run(const soma__product *p, const soma__product_data *data,
         w.c = data->c ? data->c + w.matrix * p->m * p->n : NULL;
         run_shared(&w);
     }
+}
+
+/* --- preparing B --------------------------------------------------------------------------------
+ */
+
+static void prepare_unit(void *context, int64_t panel, int worker)
+{
+    const work *w = context;
+    const layout *l = &w->l;
+    const int64_t nr = w->isa->gemm->nr;
+    (void)worker;
+    if (l->swap) {
+        int64_t i = panel * l->height;
+        pack_left(w, w->scratch + i * l->k, w->left, i, least(l->height, l->m - i), 0, l->k);
+    } else {
+        int64_t j = panel * nr;
+        pack_right(w, w->scratch + j * l->k, w->right, j, least(nr, l->n - j), 0, l->k);
+    }
+}
+
+/* Panels and their width. */
+static int64_t prepared_panels(layout *l, const soma__product *p, const soma__isa_table *isa,
+                               int64_t *width)
+{
+    arrange(l, p, isa, true, 1);
+    *width = l->swap ? l->height : isa->gemm->nr;
+    return ceil_div(p->n, *width);
+}
+
+size_t soma__product_prepared(const soma__product *p, const soma__isa_table *isa)
+{
+    layout l;
+    int64_t width;
+    if (!can_prepare(p))
+        return 0;
+    int64_t panels = prepared_panels(&l, p, isa, &width);
+    return (size_t)(panels * width * p->k) * sizeof(float);
+}
+
+void soma__product_prepare(const soma__product *p, const float *b, const soma__isa_table *isa,
+                           soma__pool *pool, void *to)
+{
+    work w = {.p = p, .isa = isa, .left = b, .right = b, .scratch = to};
+    int64_t width, panels = prepared_panels(&w.l, p, isa, &width);
+    soma__parallel(pool, panels, prepare_unit, &w);
 }
