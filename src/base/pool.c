@@ -1,26 +1,33 @@
 /* pool.c: the thread pool.
  *
  * A step of a small model is hundreds of kernels of a few microseconds, so handing out work must
- * cost far less than a microsecond. Everything hangs on one counter:
+ * cost far less than a microsecond. What costs are cache lines that go from core to core, a tenth
+ * of a microsecond each and more, and a kernel's data is made of them too. So every thread has a
+ * seat, a cache line of its own, and the same part of every job: of blocks 0 to n - 1 thread t of T
+ * is offered those from t·n/T on. A kernel that runs again, or one that cuts the same arrays the
+ * same way, finds what it wrote last time in its own cache.
  *
- *   caller                               worker
- *   ──────                               ──────
- *   write fn, context, blocks            spin until unclaimed > 0
- *   unclaimed = blocks    ── release ──▶ claim some: unclaimed: n → n - k
- *   claim and run blocks like a worker   run them
- *   spin until done == blocks ◀─ release ─ done += k
+ *   caller                                  worker t
+ *   ──────                                  ────────
+ *   write fn and context to each seat       spin until seat t has blocks
+ *   seat t = its blocks       ── release ─▶ claim from the front: next → next + k
+ *   claim and run those of seat 0           run them
+ *   claim from the back of other seats      done += what it ran, then other seats' too
+ *   spin until done is all   ◀─ release ──
  *
  * Why it is safe. A claim that succeeds took blocks which were not done, so the caller cannot
- * return, and cannot touch fn, context and blocks, before the claimer adds them to `done`: the
- * claimer may read these plain fields after its claim. A worker that sleeps through a whole job
- * finds unclaimed == 0, or a later job's blocks, which are as good to it. So the caller waits for
- * blocks, never for workers: one that the system has not scheduled holds nobody up.
+ * return, and cannot touch fn and context, before the claimer adds them to `done`: the claimer may
+ * read these plain fields after its claim. A worker that sleeps through a whole job finds empty
+ * seats, or a later job's blocks, which are as good to it. So the caller waits for blocks, never
+ * for workers: one that the system has not scheduled holds nobody up, its blocks are taken from its
+ * seat.
  *
  * Idle workers spin, first with pauses, then giving way to other processes, then they park on a
- * condition variable. A caller that waits long for a block parks the same way. Both kinds of
- * parking are announced before the last look at the counter, and the other side looks for the
- * announcement after its change of the counter, all in sequentially consistent order: at least one
- * of the two sees the other, so no wake-up is lost. */
+ * condition variable. The caller looks whether a worker that it has work for is parked, without
+ * ordering that look after the offer: a worker that parks just then misses one job, which the
+ * caller does without it. A caller that waits long for a block parks as well; that is announced
+ * before its last look at `done`, and a worker looks for the announcement after it has added, both
+ * in sequentially consistent order: at least one of the two sees the other. */
 #include "base/pool.h"
 
 #include <pthread.h>
@@ -48,37 +55,46 @@
 
 #define CACHE_LINE 64
 
+/* Blocks of a job at most, so that a part of it fits half a word; longer jobs are run in rounds. */
+#define ROUND ((int64_t)1 << 20)
+
+/* What a thread is offered. */
+typedef struct seat {
+    _Alignas(CACHE_LINE) _Atomic uint64_t part; /* blocks: next in the low half, end in the high */
+    /* Written by the caller while nothing is offered. */
+    soma__block_fn *fn;
+    void *context;
+    int64_t base; /* of the round: what its block 0 is called outside */
+} seat;
+
 typedef struct worker {
-    soma__pool *pool;
+    _Alignas(CACHE_LINE) soma__pool *pool;
     int index;
     pthread_t thread;
+    pthread_cond_t work; /* waits here when parked */
+    atomic_bool parked;  /* changed under `lock` */
+    bool called;         /* to wake up; under `lock` */
 } worker;
 
 struct soma__pool {
     int threads;
-    int most_awake;  /* workers worth waking: more of them than CPUs help nobody */
+    int active;      /* threads that are offered work: more of them than CPUs help nobody */
     bool crowded;    /* more threads than CPUs */
     worker *workers; /* threads - 1 of them; worker[i] has index i + 1 */
+    seat *seats;     /* of each thread; the caller's is 0 */
 
     pthread_mutex_t run;  /* held from enter to leave */
     pthread_mutex_t lock; /* for parking */
-    pthread_cond_t work;  /* workers wait here */
     pthread_cond_t end;   /* the caller waits here */
 
-    /* The job: written by the caller while unclaimed == 0 and nobody works. */
-    soma__block_fn *fn;
-    void *context;
-    int64_t blocks;
+    uint64_t due; /* what `done` will be when all that was handed to workers is done */
     /* Whoever writes one of these takes its cache line from all who watch it, so each has its own.
      */
-    _Alignas(CACHE_LINE) _Atomic int64_t unclaimed;
-    _Alignas(CACHE_LINE) _Atomic int64_t done;
+    _Alignas(CACHE_LINE) _Atomic uint64_t done; /* blocks that workers ran, ever */
     /* Rarely written. */
     _Alignas(CACHE_LINE) atomic_bool running; /* inside enter/leave */
     atomic_bool stop;
     atomic_bool caller_parked;
-    atomic_int parked; /* workers parked; changed under `lock` */
-    atomic_uint wakes; /* told to wake up so far; changed under `lock` */
 };
 
 static void cpu_pause(void)
@@ -90,55 +106,107 @@ static void cpu_pause(void)
 #endif
 }
 
-/* Runs blocks until none is left to claim. */
-static void work(soma__pool *pool, int index)
+static uint64_t part_of(uint64_t next, uint64_t end)
 {
-    int64_t left = atomic_load_explicit(&pool->unclaimed, memory_order_relaxed);
-    while (left > 0) {
-        /* Many small blocks are claimed a few at a time, fewer towards the end, so that the counter
-         * is not fought over and the last blocks are still shared. */
-        int64_t claim = left / (4 * (int64_t)pool->threads);
-        if (claim < 1)
-            claim = 1;
-        if (!atomic_compare_exchange_weak_explicit(&pool->unclaimed, &left, left - claim,
+    return end << 32 | next;
+}
+
+/* Takes some of the blocks that seat `from` still offers and runs them; 0: it offers none. The
+ * thread whose seat it is takes from the front, a few at a time where there are many; others take
+ * half of what is left, from the back. */
+static int64_t run_some(soma__pool *pool, int from, int index)
+{
+    seat *s = &pool->seats[from];
+    uint64_t part = atomic_load_explicit(&s->part, memory_order_relaxed);
+    for (;;) {
+        uint64_t next = part & UINT32_MAX, end = part >> 32, left = end - next, first = next;
+        if (left == 0)
+            return 0;
+        uint64_t claim = from == index ? 1 + left / 16 : (left + 1) / 2;
+        if (from == index)
+            next += claim;
+        else
+            first = end -= claim;
+        if (!atomic_compare_exchange_weak_explicit(&s->part, &part, part_of(next, end),
                                                    memory_order_acquire, memory_order_relaxed))
             continue;
-        soma__block_fn *fn = pool->fn;
-        void *context = pool->context;
-        int64_t blocks = pool->blocks;
-        int64_t first = blocks - left;
-        for (int64_t block = first; block < first + claim; block++)
+        soma__block_fn *fn = s->fn;
+        void *context = s->context;
+        int64_t base = s->base + (int64_t)first;
+        for (int64_t block = base; block < base + (int64_t)claim; block++)
             fn(context, block, index);
-        /* After this addition the job may be over and its fields rewritten. */
-        int64_t done = atomic_fetch_add(&pool->done, claim) + claim;
-        if (done == blocks && index != 0 && atomic_load(&pool->caller_parked)) {
-            pthread_mutex_lock(&pool->lock);
-            pthread_cond_signal(&pool->end);
-            pthread_mutex_unlock(&pool->lock);
-        }
-        left = atomic_load_explicit(&pool->unclaimed, memory_order_relaxed);
+        return (int64_t)claim;
     }
+}
+
+/* Runs what the own seat offers. */
+static int64_t run_own(soma__pool *pool, int index)
+{
+    int64_t ran = 0;
+    for (int64_t some = 1; some > 0; ran += some)
+        some = run_some(pool, index, index);
+    return ran;
+}
+
+/* Runs what the other seats offer, until one round over all of them finds nothing. */
+static int64_t run_others(soma__pool *pool, int index)
+{
+    int64_t ran = 0;
+    for (int looked = 1; looked < pool->active;) {
+        int64_t some = run_some(pool, (index + looked) % pool->active, index);
+        looked = some ? 1 : looked + 1;
+        ran += some;
+    }
+    return ran;
 }
 
 /* --- workers ------------------------------------------------------------------------------------
  */
 
-static bool has_work(soma__pool *pool)
+static bool has_work(const worker *self)
 {
-    return atomic_load_explicit(&pool->unclaimed, memory_order_relaxed) > 0 ||
-           atomic_load_explicit(&pool->stop, memory_order_relaxed);
+    uint64_t part =
+        atomic_load_explicit(&self->pool->seats[self->index].part, memory_order_relaxed);
+    return (part & UINT32_MAX) != part >> 32;
+}
+
+/* After this addition the job may be over and its fields rewritten. */
+static void add_done(soma__pool *pool, int64_t ran)
+{
+    atomic_fetch_add(&pool->done, (uint64_t)ran);
+    if (atomic_load(&pool->caller_parked)) {
+        pthread_mutex_lock(&pool->lock);
+        pthread_cond_signal(&pool->end);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+/* Runs what the own seat offers, then what others do. */
+static void work(const worker *self)
+{
+    soma__pool *pool = self->pool;
+    int64_t ran = run_own(pool, self->index);
+    if (ran)
+        add_done(pool, ran);
+    /* Only now: to look at other seats takes time that the caller may be waiting for. */
+    ran = run_others(pool, self->index);
+    if (ran)
+        add_done(pool, ran);
 }
 
 /* Spins until there is something to do (true) or spinning is no longer worth it (false). */
-static bool spin_for_work(soma__pool *pool)
+static bool spin_for_work(const worker *self)
 {
+    soma__pool *pool = self->pool;
     double start = soma__seconds();
     for (;;) {
         for (int i = 0; i < 32; i++) {
-            if (has_work(pool))
+            if (has_work(self))
                 return true;
             cpu_pause();
         }
+        if (atomic_load_explicit(&pool->stop, memory_order_relaxed))
+            return true;
         double waited = soma__seconds() - start;
         if (pool->crowded || waited > SPIN_IN_RUN ||
             (waited > SPIN_IDLE && !atomic_load_explicit(&pool->running, memory_order_relaxed)))
@@ -148,15 +216,15 @@ static bool spin_for_work(soma__pool *pool)
     }
 }
 
-static void park(soma__pool *pool)
+static void park(worker *self)
 {
+    soma__pool *pool = self->pool;
     pthread_mutex_lock(&pool->lock);
-    unsigned before = atomic_load(&pool->wakes);
-    atomic_fetch_add(&pool->parked, 1);
-    while (atomic_load(&pool->unclaimed) <= 0 && !atomic_load(&pool->stop) &&
-           atomic_load(&pool->wakes) == before)
-        pthread_cond_wait(&pool->work, &pool->lock);
-    atomic_fetch_sub(&pool->parked, 1);
+    self->called = false;
+    atomic_store(&self->parked, true);
+    while (!has_work(self) && !self->called && !atomic_load(&pool->stop))
+        pthread_cond_wait(&self->work, &pool->lock);
+    atomic_store(&self->parked, false);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -165,33 +233,26 @@ static void *worker_main(void *argument)
     worker *self = argument;
     soma__pool *pool = self->pool;
     while (!atomic_load_explicit(&pool->stop, memory_order_relaxed)) {
-        if (spin_for_work(pool))
-            work(pool, self->index);
+        if (spin_for_work(self))
+            work(self);
         else
-            park(pool);
+            park(self);
     }
     return NULL;
 }
 
-/* Wakes parked workers until `wanted` are awake, as far as there are so many. */
-static void wake(soma__pool *pool, int64_t wanted)
+/* Wakes those of the first `count` threads that are parked. */
+static void wake(soma__pool *pool, int count)
 {
-    if (wanted > pool->most_awake)
-        wanted = pool->most_awake;
-    int parked = atomic_load(&pool->parked);
-    if (parked == 0 || pool->threads - 1 - parked >= wanted)
-        return;
-    pthread_mutex_lock(&pool->lock);
-    parked = atomic_load(&pool->parked);
-    int64_t missing = wanted - (pool->threads - 1 - parked);
-    if (missing > 0)
-        atomic_fetch_add(&pool->wakes, 1);
-    if (missing >= parked)
-        pthread_cond_broadcast(&pool->work);
-    else
-        for (; missing > 0; missing--)
-            pthread_cond_signal(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
+    for (int i = 0; i < count - 1; i++) {
+        worker *w = &pool->workers[i];
+        if (!atomic_load_explicit(&w->parked, memory_order_relaxed))
+            continue;
+        pthread_mutex_lock(&pool->lock);
+        w->called = true;
+        pthread_cond_signal(&w->work);
+        pthread_mutex_unlock(&pool->lock);
+    }
 }
 
 /* --- life ---------------------------------------------------------------------------------------
@@ -226,7 +287,8 @@ static void stop_workers(soma__pool *pool, int started)
 {
     pthread_mutex_lock(&pool->lock);
     atomic_store(&pool->stop, true);
-    pthread_cond_broadcast(&pool->work);
+    for (int i = 0; i < started; i++)
+        pthread_cond_signal(&pool->workers[i].work);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < started; i++)
         pthread_join(pool->workers[i].thread, NULL);
@@ -234,10 +296,12 @@ static void stop_workers(soma__pool *pool, int started)
 
 static void free_pool(soma__pool *pool)
 {
+    for (int i = 0; i < pool->threads - 1; i++)
+        pthread_cond_destroy(&pool->workers[i].work);
     pthread_cond_destroy(&pool->end);
-    pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->run);
+    soma__free(pool->seats);
     soma__free(pool->workers);
     soma__free(pool);
 }
@@ -256,7 +320,6 @@ static int start_workers(soma__pool *pool, int *started)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int i = 0; i < pool->threads - 1 && code == 0; i++) {
-        pool->workers[i] = (worker){.pool = pool, .index = i + 1};
         code =
             pthread_create(&pool->workers[i].thread, &attributes, worker_main, &pool->workers[i]);
         *started += code == 0;
@@ -271,10 +334,12 @@ soma_status soma__pool_create(soma__pool **out, int threads, soma_error *err)
     *out = NULL;
     SOMA__TRY(count_threads(&threads, err));
     soma__pool *pool = soma__aligned(sizeof *pool);
-    worker *workers = soma__calloc((size_t)threads, sizeof *workers);
-    if (!pool || !workers) {
+    worker *workers = soma__aligned((size_t)threads * sizeof *workers);
+    seat *seats = soma__aligned((size_t)threads * sizeof *seats);
+    if (!pool || !workers || !seats) {
         soma__free(pool);
         soma__free(workers);
+        soma__free(seats);
         return soma__fail(err, SOMA_MEMORY, "out of memory while making a pool of %d threads",
                           threads);
     }
@@ -282,20 +347,27 @@ soma_status soma__pool_create(soma__pool **out, int threads, soma_error *err)
     memset(pool, 0, sizeof *pool);
     pool->threads = threads;
     pool->workers = workers;
+    pool->seats = seats;
     pool->crowded = threads > cpus;
-    pool->most_awake = !pool->crowded ? threads - 1 : cpus > 1 ? cpus - 1 : 1;
-    atomic_init(&pool->unclaimed, 0);
+    pool->active = !pool->crowded ? threads : cpus > 2 ? cpus : 2;
     atomic_init(&pool->done, 0);
     atomic_init(&pool->running, false);
     atomic_init(&pool->stop, false);
     atomic_init(&pool->caller_parked, false);
-    atomic_init(&pool->parked, 0);
-    atomic_init(&pool->wakes, 0);
     /* With default attributes these cannot fail on any system that we know. */
     pthread_mutex_init(&pool->run, NULL);
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->end, NULL);
+    memset(workers, 0, (size_t)threads * sizeof *workers);
+    memset(seats, 0, (size_t)threads * sizeof *seats);
+    for (int i = 0; i < threads; i++)
+        atomic_init(&seats[i].part, 0);
+    for (int i = 0; i < threads - 1; i++) {
+        workers[i].pool = pool;
+        workers[i].index = i + 1;
+        atomic_init(&workers[i].parked, false);
+        pthread_cond_init(&workers[i].work, NULL);
+    }
 
     int started = 0;
     int code = threads > 1 ? start_workers(pool, &started) : 0;
@@ -332,12 +404,8 @@ void soma__pool_enter(soma__pool *pool)
     if (!pool)
         return;
     pthread_mutex_lock(&pool->run);
-    if (pool->threads == 1)
-        return;
+    /* Parked workers sleep on until there is work to share: a small run may have none. */
     atomic_store_explicit(&pool->running, true, memory_order_relaxed);
-    /* By the time of the first kernel the workers are up. In a crowd they would only park again. */
-    if (!pool->crowded)
-        wake(pool, pool->threads - 1);
 }
 
 void soma__pool_leave(soma__pool *pool)
@@ -348,12 +416,12 @@ void soma__pool_leave(soma__pool *pool)
     pthread_mutex_unlock(&pool->run);
 }
 
-/* Returns when `done` has reached `blocks`. */
-static void wait_for_end(soma__pool *pool, int64_t blocks)
+/* Returns when the workers have done what is due. */
+static void wait_for_end(soma__pool *pool)
 {
     double start = 0;
     for (unsigned looks = 1;; looks++) {
-        if (atomic_load_explicit(&pool->done, memory_order_acquire) == blocks)
+        if (atomic_load_explicit(&pool->done, memory_order_acquire) == pool->due)
             return;
         if (looks % 32 != 0) {
             cpu_pause();
@@ -369,10 +437,33 @@ static void wait_for_end(soma__pool *pool, int64_t blocks)
     }
     pthread_mutex_lock(&pool->lock);
     atomic_store(&pool->caller_parked, true);
-    while (atomic_load(&pool->done) != blocks)
+    while (atomic_load(&pool->done) != pool->due)
         pthread_cond_wait(&pool->end, &pool->lock);
     atomic_store(&pool->caller_parked, false);
     pthread_mutex_unlock(&pool->lock);
+}
+
+/* Blocks [base, base + count), at most ROUND of them. */
+static void run_round(soma__pool *pool, int64_t base, int64_t count, soma__block_fn *fn,
+                      void *context)
+{
+    int threads = count < pool->active ? (int)count : pool->active;
+    /* The caller's own seat last: others are waiting. */
+    for (int t = threads - 1; t >= 0; t--) {
+        seat *s = &pool->seats[t];
+        s->fn = fn;
+        s->context = context;
+        s->base = base;
+        uint64_t first = (uint64_t)(count * t / threads),
+                 end = (uint64_t)(count * (t + 1) / threads);
+        atomic_store_explicit(&s->part, part_of(first, end), memory_order_release);
+    }
+    wake(pool, threads);
+    pool->due += (uint64_t)(count - run_own(pool, 0));
+    if (atomic_load_explicit(&pool->done, memory_order_acquire) == pool->due)
+        return;
+    pool->due -= (uint64_t)run_others(pool, 0);
+    wait_for_end(pool);
 }
 
 void soma__parallel(soma__pool *pool, int64_t blocks, soma__block_fn *fn, void *context)
@@ -382,14 +473,6 @@ void soma__parallel(soma__pool *pool, int64_t blocks, soma__block_fn *fn, void *
             fn(context, block, 0);
         return;
     }
-    pool->fn = fn;
-    pool->context = context;
-    pool->blocks = blocks;
-    atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
-    /* Sequentially consistent, so that it comes before the look at `parked`; it publishes the
-     * fields above as well. */
-    atomic_store(&pool->unclaimed, blocks);
-    wake(pool, blocks - 1);
-    work(pool, 0);
-    wait_for_end(pool, blocks);
+    for (int64_t base = 0; base < blocks; base += ROUND)
+        run_round(pool, base, blocks - base < ROUND ? blocks - base : ROUND, fn, context);
 }

@@ -2,8 +2,11 @@
  *
  * A run brackets its kernels with enter/leave; between them idle workers spin (then park after some
  * time without work, so that an idle process costs nothing). soma__parallel cuts work into
- * `blocks` that depend on shapes only, never on the thread count; blocks are handed out dynamically
- * and each writes its own results, so results are the same bits on any number of threads. */
+ * `blocks` that depend on shapes only, never on the thread count. Each thread is offered its part
+ * of them, the same one each time, and takes from others when it has done its own; each block
+ * writes its own results, so results are the same bits on any number of threads. Neighbouring
+ * blocks should touch neighbouring memory: then what a thread wrote is mostly read again by itself.
+ */
 #ifndef SOMA__POOL_H
 #define SOMA__POOL_H
 

@@ -91,6 +91,69 @@ static void many_small_jobs(void **state)
     }
 }
 
+typedef struct hold {
+    int64_t blocks;
+    atomic_bool held;
+    atomic_llong others;
+} hold;
+
+/* The block that starts first ends last. */
+static void held_block(void *context, int64_t block, int worker)
+{
+    hold *h = context;
+    (void)block;
+    (void)worker;
+    if (atomic_exchange(&h->held, true))
+        atomic_fetch_add(&h->others, 1);
+    else
+        while (atomic_load(&h->others) < h->blocks - 1)
+            sched_yield();
+}
+
+/* The blocks that a thread was offered are run by others while it cannot. */
+static void nobody_waits_for_a_slow_thread(void **state)
+{
+    (void)state;
+    const int threads[] = {2, 3, 8};
+    for (size_t t = 0; t < 3; t++) {
+        soma__pool *pool;
+        assert_int_equal(soma__pool_create(&pool, threads[t], NULL), SOMA_OK);
+        soma__pool_enter(pool);
+        for (int64_t blocks = 2; blocks <= 16; blocks++) {
+            hold h = {.blocks = blocks};
+            soma__parallel(pool, blocks, held_block, &h);
+            assert_int_equal(atomic_load(&h.others), blocks - 1);
+        }
+        soma__pool_leave(pool);
+        soma__pool_destroy(pool);
+    }
+}
+
+static void sum_block(void *context, int64_t block, int worker)
+{
+    int64_t *sums = context; /* a cache line for each worker */
+    sums[worker * 8] += block + 1;
+}
+
+/* More blocks than are handed out at once. */
+static void long_jobs_run_in_rounds(void **state)
+{
+    (void)state;
+    const int64_t blocks = ((int64_t)5 << 19) + 3;
+    for (int threads = 1; threads <= 3; threads++) {
+        soma__pool *pool;
+        int64_t sums[3 * 8] = {0}, total = 0;
+        assert_int_equal(soma__pool_create(&pool, threads, NULL), SOMA_OK);
+        soma__pool_enter(pool);
+        soma__parallel(pool, blocks, sum_block, sums);
+        soma__pool_leave(pool);
+        soma__pool_destroy(pool);
+        for (int i = 0; i < 3; i++)
+            total += sums[i * 8];
+        assert_int_equal(total, blocks * (blocks + 1) / 2);
+    }
+}
+
 static void nap_block(void *context, int64_t block, int worker)
 {
     job *j = context;
@@ -354,6 +417,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_block_runs_once),
         cmocka_unit_test(many_small_jobs),
+        cmocka_unit_test(nobody_waits_for_a_slow_thread),
+        cmocka_unit_test(long_jobs_run_in_rounds),
         cmocka_unit_test(parked_threads_wake_up),
         cmocka_unit_test(runs_of_several_threads_take_turns),
         cmocka_unit_test(no_pool_is_a_loop),
