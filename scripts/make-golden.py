@@ -551,6 +551,114 @@ def make_einsum():
          b=rand(5, 4, 2))
 
 
+RECURRENT = {"rnn": (torch.nn.RNN, 1), "lstm": (torch.nn.LSTM, 4), "gru": (torch.nn.GRU, 3)}
+
+
+def run_recurrent(module, x, states, lengths):
+    """The states of all steps and the last state, of padded sequences as of packed ones."""
+    if lengths is None:
+        return module(x, states)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, True, False)
+    y, last = module(packed, states)
+    return torch.nn.utils.rnn.pad_packed_sequence(y, True, total_length=x.shape[1])[0], last
+
+
+def recurrent_case(name, kind, lengths=None, reverse=False, **options):
+    """One layer in one direction; y is the states of all steps and the last ones, side by side."""
+    make, gates = RECURRENT[kind]
+    batch, steps, inputs, units = 3, 4, 5, 6
+    count = 2 if kind == "lstm" else 1
+
+    def function(x, w_ih, w_hh, b_ih, b_hh, *rest):
+        module = make(inputs, units, batch_first=True, bidirectional=reverse, **options).double()
+        end = "_reverse" if reverse else ""
+        weights = {f"weight_ih_l0{end}": w_ih, f"weight_hh_l0{end}": w_hh,
+                   f"bias_ih_l0{end}": b_ih, f"bias_hh_l0{end}": b_hh}
+        h = [torch.cat([torch.zeros_like(s)[None], s[None]]) if reverse else s[None]
+             for s in rest[:count]]
+
+        class Caller(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.inner = module
+
+            def forward(self, x):
+                return run_recurrent(self.inner, x, tuple(h) if count == 2 else h[0], lengths)
+        y, last = torch.func.functional_call(
+            Caller(), {f"inner.{k}": v for k, v in weights.items()}, (x,))
+        last = last if count == 2 else (last,)
+        parts = [y[..., -units:].flatten(1)] + [s[-1] for s in last]
+        return torch.cat(parts, 1)
+    states = {k: rand(batch, units) for k in ("h0", "c0")[:count]}
+    more = {} if lengths is None else {"lengths": lengths}
+    case(name, function, x=rand(batch, steps, inputs), w_ih=rand(gates * units, inputs),
+         w_hh=rand(gates * units, units), b_ih=rand(gates * units), b_hh=rand(gates * units),
+         **states, **more)
+
+
+def gru_reset_first(x, w_ih, w_hh, b_ih, b_hh, h):
+    """The original unit, which torch.nn.GRU is not: the state is reset before its product."""
+    units, states = h.shape[1], []
+    for t in range(x.shape[1]):
+        a = F.linear(x[:, t], w_ih, b_ih)
+        r = torch.sigmoid(a[:, :units] + F.linear(h, w_hh[:units], b_hh[:units]))
+        z = torch.sigmoid(a[:, units:2 * units]
+                          + F.linear(h, w_hh[units:2 * units], b_hh[units:2 * units]))
+        n = torch.tanh(a[:, 2 * units:] + F.linear(r * h, w_hh[2 * units:], b_hh[2 * units:]))
+        h = (1 - z) * n + z * h
+        states.append(h)
+    return torch.cat(states + [h], 1)
+
+
+def make_recurrent():
+    lengths = torch.tensor([4, 1, 3])
+    recurrent_case("rnn", "rnn")
+    recurrent_case("rnn_relu", "rnn", nonlinearity="relu")
+    recurrent_case("rnn_lengths", "rnn", lengths)
+    recurrent_case("lstm", "lstm")
+    recurrent_case("lstm_lengths", "lstm", lengths)
+    recurrent_case("lstm_reverse", "lstm", reverse=True)
+    recurrent_case("lstm_reverse_lengths", "lstm", lengths, True)
+    recurrent_case("gru", "gru")
+    recurrent_case("gru_lengths", "gru", lengths)
+    recurrent_case("gru_reverse_lengths", "gru", lengths, True)
+    case("gru_reset_first", gru_reset_first, x=rand(3, 4, 5), w_ih=rand(18, 5), w_hh=rand(18, 6),
+         b_ih=rand(18), b_hh=rand(18), h0=rand(3, 6))
+
+
+def make_recurrent_layers(folder):
+    """Whole modules with their weights, a result and the gradients of its weighted sum."""
+    torch.manual_seed(20240701)
+    tensors = {}
+    lengths = torch.tensor([5, 2, 1, 4])
+    for name, kind, padded, options in (
+            ("rnn", "rnn", None, dict(num_layers=2, nonlinearity="relu")),
+            ("lstm", "lstm", lengths, dict(num_layers=2, bidirectional=True)),
+            ("gru", "gru", lengths, dict(num_layers=2)),
+            ("gru_bidirectional", "gru", None, dict(bidirectional=True, bias=False))):
+        module = RECURRENT[kind][0](3, 4, batch_first=True, **options).double()
+        for p in module.parameters():
+            p.data = p.data.float().double()
+        x = rand(4, 5, 3)
+        directions = 2 if module.bidirectional else 1
+        state = [rand(module.num_layers * directions, 4, 4) for _ in range(1 + (kind == "lstm"))]
+        y, last = run_recurrent(module, x, tuple(state) if kind == "lstm" else state[0], padded)
+        dy = rand(*y.shape)
+        (y * dy).sum().backward()
+        last = last if kind == "lstm" else (last,)
+        for key, p in module.named_parameters():
+            tensors[f"{name}/{key}"] = p
+            tensors[f"{name}/grad/{key}"] = p.grad
+        # As a layer takes and gives them: [B, layers · directions · H], all h, then all c.
+        flat = [torch.cat([s.permute(1, 0, 2).flatten(1) for s in part], 1)
+                for part in (state, last)]
+        tensors.update({f"{name}/x": x, f"{name}/y": y, f"{name}/dy": dy, f"{name}/state": flat[0],
+                        f"{name}/last": flat[1]})
+        if padded is not None:
+            tensors[f"{name}/lengths"] = padded
+    write(folder / "recurrent_layers.safetensors", tensors)
+
+
 def make_ops(folder):
     make_products()
     make_convs()
@@ -1188,3 +1296,5 @@ if __name__ == "__main__":
     group(target, "summary", make_summaries)
     group(target, "norms", make_norm_group)
     group(target, "linalg", make_linalg)
+    group(target, "recurrent", make_recurrent)
+    make_recurrent_layers(target)

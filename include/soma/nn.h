@@ -326,6 +326,39 @@ SOMA_API soma_layer *soma_layer_embedding_opt(soma_embedding_options options);
     soma_layer_embedding_opt(                                                                      \
         (soma_embedding_options){.count = (count_), .units = (units_), __VA_ARGS__})
 
+typedef enum soma_recurrent_output {
+    SOMA_RECURRENT_SEQUENCE, /* the states of all steps: [B,T,H], zeros beyond a length */
+    SOMA_RECURRENT_LAST,     /* the top layer's after its last step: [B,H] */
+    SOMA_RECURRENT_STATE,    /* those of all layers and directions, as a further input takes them */
+} soma_recurrent_output;
+typedef struct soma_recurrent_layer_options {
+    int64_t units;      /* H; required */
+    int64_t layers;     /* stacked; 0: 1 */
+    bool bidirectional; /* results 2H wide: from start to end, then from end to start */
+    bool backwards;     /* from end to start alone */
+    soma_recurrent_output output;
+    double dropout;                                    /* between layers */
+    soma_init_options init, recurrent_init, bias_init; /* default: uniform in ±1/√H */
+    bool no_bias, frozen;
+    bool relu;        /* rnn: in the place of tanh */
+    bool reset_first; /* gru: see soma_recurrent_options */
+    const char *name;
+} soma_recurrent_layer_options;
+/* [B,T,I] -> [B,T,H]. In a graph they take, by their dimensions, two further inputs: lengths [B],
+ * the steps of each sequence that count; and the first states [B,layers·directions·H], ordered by
+ * layer, then direction (lstm: all h, then all c, so twice as many). Parameters as PyTorch's:
+ * weight_ih_l0 [G·H,I], weight_hh_l0 [G·H,H], bias_ih_l0, bias_hh_l0 [G·H], then _l1 …, with
+ * _reverse. */
+SOMA_API soma_layer *soma_layer_rnn_opt(soma_recurrent_layer_options options);
+SOMA_API soma_layer *soma_layer_lstm_opt(soma_recurrent_layer_options options);
+SOMA_API soma_layer *soma_layer_gru_opt(soma_recurrent_layer_options options);
+#define soma_layer_rnn(units_, ...)                                                                \
+    soma_layer_rnn_opt((soma_recurrent_layer_options){.units = (units_), __VA_ARGS__})
+#define soma_layer_lstm(units_, ...)                                                               \
+    soma_layer_lstm_opt((soma_recurrent_layer_options){.units = (units_), __VA_ARGS__})
+#define soma_layer_gru(units_, ...)                                                                \
+    soma_layer_gru_opt((soma_recurrent_layer_options){.units = (units_), __VA_ARGS__})
+
 /* Blocks take their layers. `layers` is NULL-terminated. */
 SOMA_API soma_layer *soma_layer_sequential_list(soma_layer *const *layers);
 #define soma_layer_sequential(...)                                                                 \

@@ -15,6 +15,7 @@
 #include "graph.h"
 #include "linalg.h"
 #include "loss.h"
+#include "sequence.h"
 
 #ifdef __cplusplus
 extern "C" {

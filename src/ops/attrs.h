@@ -200,6 +200,14 @@ typedef struct soma__scan_attrs {
     int64_t axis, exclusive, reverse;
 } soma__scan_attrs;
 
+/* rnn, lstm, gru and the gradients of them. */
+typedef struct soma__recurrent_attrs {
+    int64_t variant; /* rnn: relu; gru: reset_first; else 0 */
+    int64_t reverse;
+    int64_t lengths; /* the last input is there */
+    int64_t states;  /* gradients: one step more, with those of h0 and c0; else 0 */
+} soma__recurrent_attrs;
+
 /* reshape, expand: the result's shape. (argmax and concat take soma__axis_attrs.) */
 typedef struct soma__shape_attrs {
     int64_t ndim, dim[SOMA_MAX_DIMS];

@@ -13,7 +13,7 @@
 
 #include "format/safetensors.h"
 
-#define MAX_INPUTS 5
+#define MAX_INPUTS 8
 
 static const golden *cases;
 static size_t case_count;
@@ -81,6 +81,7 @@ static int try_case(soma_context *context, const golden *c)
     soma_tensor *dy = find(c, "", "dy");
     for (char *rest, *name = strtok_r(names, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
         soma_tensor *value = find(c, "", name), *gradient = find(c, "d", name);
+        assert_true(inputs < MAX_INPUTS);
         if (!value) {
             soma_graph_destroy(graph);
             fprintf(stderr, "%s: the file has no input %s\n", c->name, name);

@@ -265,7 +265,8 @@ static int results(const soma__sample *sample, soma__sample_ctx *ctx, soma_var y
                    soma_var *out)
 {
     out[0] = y;
-    if (!gradients || !ctx->count || !soma_var_ok(y) || (sample->flags & SAMPLE_NO_GRADIENT) ||
+    const unsigned without = SAMPLE_NO_GRADIENT | SAMPLE_REFUSES_GRADIENT;
+    if (!gradients || !ctx->count || !soma_var_ok(y) || (sample->flags & without) ||
         !soma_dtype_is_float(soma_var_dtype(y)))
         return 1;
     soma_gradients(weighted_sum(y, 1), ctx->var, ctx->count, out + 1);
@@ -524,6 +525,16 @@ done:
     return faults;
 }
 
+/* The graph must have refused the gradient of a gradient, and say so. */
+static int check_refused(const soma__sample *sample, const soma__sample_ctx *ctx)
+{
+    soma_error err = {0};
+    if (soma_graph_status(ctx->graph, &err) == SOMA_UNSUPPORTED &&
+        strstr(err.message, "_grad has no gradient"))
+        return 0;
+    return fault(sample, "its gradient's gradient should be refused: \"%s\"", err.message);
+}
+
 static int grad_sample(const soma__sample *sample)
 {
     soma__sample_ctx ctx;
@@ -535,19 +546,24 @@ static int grad_sample(const soma__sample *sample)
         soma_var first[MAX_INPUTS], second[MAX_INPUTS];
         soma_var f = weighted_sum(y, 1);
         soma_gradients(f, ctx.var, ctx.count, first);
-        if (soma_graph_status(ctx.graph, &err) != SOMA_OK)
+        if (sample->flags & SAMPLE_REFUSES_GRADIENT)
+            faults = check_refused(sample, &ctx);
+        else if (soma_graph_status(ctx.graph, &err) != SOMA_OK)
             faults = fault(sample, "%s", err.message);
         else
             faults = check_slopes(sample, &ctx, "first", f, first, none);
         /* A scalar that depends on all of the gradients, and its gradients. */
         soma_var g = {0};
-        for (int i = 0; i < ctx.count && !faults && !none; i++) {
+        const bool twice = !none && !(sample->flags & SAMPLE_REFUSES_GRADIENT);
+        for (int i = 0; i < ctx.count && !faults && twice; i++) {
             soma_var part = weighted_sum(first[i], 2 + (uint32_t)i);
             g = g.graph ? soma_add(g, part) : part;
         }
         if (g.graph) {
             soma_gradients(g, ctx.var, ctx.count, second);
-            if (soma_graph_status(ctx.graph, &err) != SOMA_OK)
+            if (sample->flags & SAMPLE_ONCE)
+                faults += check_refused(sample, &ctx);
+            else if (soma_graph_status(ctx.graph, &err) != SOMA_OK)
                 faults += fault(sample, "second gradient: %s", err.message);
             else
                 faults += check_slopes(sample, &ctx, "second", g, second, false);

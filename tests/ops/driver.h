@@ -25,6 +25,10 @@ enum {
     SAMPLE_NO_DIFFERENCES = 2,
     /* Fast kernels must give the reference's very bits (moves of data, comparisons, integers). */
     SAMPLE_EXACT = 4,
+    /* The op can be differentiated once: a gradient of its gradient is refused. */
+    SAMPLE_ONCE = 8,
+    /* The op is such a gradient itself, and refused when it is differentiated. */
+    SAMPLE_REFUSES_GRADIENT = 16,
 };
 
 typedef struct soma__sample {
