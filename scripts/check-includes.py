@@ -4,8 +4,8 @@ import pathlib
 import re
 import sys
 
-ROOMS = ["base", "metrics", "tensor", "graph", "ops", "autodiff", "plan", "backend", "format", "data", "nn",
-         "optim", "train", "cli"]
+ROOMS = ["base", "metrics", "tensor", "graph", "ops", "autodiff", "plan", "backend", "format", "text", "data",
+         "nn", "optim", "train", "cli"]
 root = pathlib.Path(__file__).resolve().parent.parent
 bad = 0
 for path in sorted((root / "src").rglob("*.[ch]")):

@@ -14,6 +14,7 @@
 #include "optim.h"
 #include "recipe.h"
 #include "tensor.h"
+#include "text.h"
 #include "train.h"
 
 #endif

@@ -33,6 +33,47 @@ size_t soma__utf8_next(const char *text, size_t size, uint32_t *out)
     return length;
 }
 
+/* How many bytes at `p` are the beginning of some code point: at least 1. The second byte decides
+ * more than the rest: after e0, ed, f0 and f4 only a part of the continuation bytes can follow. */
+static size_t maximal_subpart(const unsigned char *p, size_t size)
+{
+    unsigned char low = 0x80, high = 0xbf;
+    size_t length, at = 1;
+
+    if (p[0] >= 0xc2 && p[0] < 0xe0)
+        length = 2;
+    else if (p[0] >= 0xe0 && p[0] < 0xf0)
+        length = 3;
+    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+        length = 4;
+    else
+        return 1;
+    if (p[0] == 0xe0)
+        low = 0xa0;
+    else if (p[0] == 0xed)
+        high = 0x9f;
+    else if (p[0] == 0xf0)
+        low = 0x90;
+    else if (p[0] == 0xf4)
+        high = 0x8f;
+    while (at < length && at < size && p[at] >= low && p[at] <= high) {
+        at++;
+        low = 0x80;
+        high = 0xbf;
+    }
+    return at;
+}
+
+size_t soma__utf8_step(const char *text, size_t size, uint32_t *out)
+{
+    size_t length = soma__utf8_next(text, size, out);
+    if (length || size == 0)
+        return length;
+    if (out)
+        *out = SOMA__UTF8_REPLACEMENT;
+    return maximal_subpart((const unsigned char *)text, size);
+}
+
 size_t soma__utf8_put(uint32_t code, char out[4])
 {
     if (code < 0x80) {
