@@ -15,6 +15,7 @@
 #include "recipe.h"
 #include "tensor.h"
 #include "text.h"
+#include "text_scores.h"
 #include "train.h"
 
 #endif
