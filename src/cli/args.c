@@ -19,8 +19,10 @@ static const option options[] = {
      "folder to look for data in, before SOMA_DATA and ./data"},
     {"set", 's', OPTION_LIST, "KEY=VALUE", AT(set), 0,
      "override a key of the recipe, such as train.epochs=5; may be repeated"},
-    {"out", 'o', OPTION_TEXT, "DIR", AT(out), 0,
-     "folder of the run; default: runs/RECIPE (of bench: of what it computes)"},
+    {"out", 'o', OPTION_TEXT, "PATH", AT(out), 0,
+     "where to write: the folder of a run (default: runs/RECIPE), a file, or (of bench) a folder "
+     "for "
+     "what it computes"},
     {"folds", 0, OPTION_NUMBER, "K", AT(folds), 2,
      "cross-validate: train K times, each time tested on another K-th; nothing is saved"},
     {"seed", 0, OPTION_NUMBER, "N", AT(seed), 0, "seed of weights, split and order"},
@@ -65,6 +67,14 @@ static const option options[] = {
     {"url", 0, OPTION_TEXT, "URL", AT(url), 0,
      "folder to fetch files from, in place of those that are known"},
     {"sheet", 0, OPTION_TEXT, "FILE", AT(sheet), 0, "write sample pictures of each class as a PNG"},
+    {"kind", 0, OPTION_TEXT, "NAME", AT(kind), 0,
+     "tokeniser to train: word, char, byte or bpe; default: bpe"},
+    {"size", 0, OPTION_NUMBER, "N", AT(size), 1,
+     "most tokens of a vocabulary, special ones included; default: 30000"},
+    {"min-count", 0, OPTION_NUMBER, "N", AT(min_count), 1,
+     "leave out what occurs less often; default: 1, of bpe 2"},
+    {"lowercase", 0, OPTION_FLAG, NULL, AT(lowercase), 0, "turn text into lower case first"},
+    {"nfc", 0, OPTION_FLAG, NULL, AT(nfc), 0, "compose characters (Unicode NFC) first"},
     {"dot", 0, OPTION_TEXT, "FILE", AT(dot), 0, "write the plan as a Graphviz picture"},
 };
 #define OPTION_COUNT (sizeof options / sizeof options[0])

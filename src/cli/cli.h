@@ -32,10 +32,10 @@ typedef struct arguments {
     const char *set[SOMA__CLI_MAX_ARGUMENTS];
     int set_count;
     bool help, json, rate, overfit, gradients, quiet, dry_run, no_check, resume, list, layers,
-        transforms, train, invert, force;
+        transforms, train, invert, force, lowercase, nfc;
     bool optimizers, schedules, losses;
-    const char *data, *out, *isa, *label, *sheet, *url, *dot, *plot, *layer;
-    int64_t threads, folds, steps, clusters, seed, epochs, batch, runs, top, limit;
+    const char *data, *out, *isa, *label, *sheet, *url, *dot, *plot, *layer, *kind;
+    int64_t threads, folds, steps, clusters, seed, epochs, batch, runs, top, limit, size, min_count;
     bool seed_given;
 } arguments;
 
@@ -95,6 +95,7 @@ int cli_run_summary(const arguments *args);
 int cli_run_profile(const arguments *args);
 int cli_run_ops(const arguments *args);
 int cli_run_data(const arguments *args);
+int cli_run_tokenize(const arguments *args);
 int cli_run_bench(const arguments *args);
 /* bench_transforms.c: adds the number of lines printed to *lines. */
 soma_status cli_bench_transforms(const arguments *args, int *lines, soma_error *err);

@@ -84,6 +84,19 @@ const command cli_commands[] = {
      "soma data check pictures/ --json\ta folder of pictures by class, for machines\n"
      "soma data fetch mnist\tinto ~/.cache/soma/mnist\n",
      "data label limit sheet url set", 0, 2, cli_run_data},
+    {"tokenize", "train|encode|decode|show [TOKENIZER] [FILE...] [options]",
+     "text to numbers and back: train a tokeniser, use it",
+     "`train` makes a tokeniser from files, each of which is one text, and writes it to --out (default: "
+     "tokenizer.json). `encode` prints the ids of each line, `decode` the text of each line of ids, of files or of "
+     "standard input. `show` tells what a tokeniser is and, of files, how many tokens they have. TOKENIZER is a "
+     "tokenizer.json as HuggingFace has them, or GPT-2's vocab.json,merges.txt. Files may be gzipped.",
+     "soma tokenize train book.txt --size 5000 -o book.json\tbyte-level BPE\n"
+     "soma tokenize train reviews.txt --kind word --lowercase --min-count 2\twords\n"
+     "echo 'Hello world' | soma tokenize encode book.json\tids, a line for each line\n"
+     "soma tokenize encode book.json | soma tokenize decode book.json\tand back\n"
+     "soma tokenize encode vocab.json,merges.txt a.txt --json\twith the bytes that each token covers\n"
+     "soma tokenize show book.json book.txt\tbytes a token, and the share that is unknown\n",
+     "out kind size min-count lowercase nfc", 1, SOMA__CLI_MAX_ARGUMENTS, cli_run_tokenize},
     {"bench", "[NAME] [options]", "speed of this machine and of soma on it",
      "Measures the machine's peak, then ops, training steps, inference and transforms of images, each "
      "as the median of half a second of runs (or of --runs). NAME limits it to the line of this name, "

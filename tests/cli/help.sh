@@ -5,7 +5,7 @@ expect 2 "usage: soma" "$soma"
 expect 0 "commands:" "$soma" --help
 expect 0 "commands:" "$soma" help
 expect 0 "soma " "$soma" --version
-for command in train check eval predict summary profile ops data bench completion man; do
+for command in train check eval predict summary profile ops data tokenize bench completion man; do
     expect 0 "examples:" "$soma" "$command" --help
     check "no usage line: $command" grep -q "usage: soma $command" <<<"$output"
     expect 0 "usage: soma $command" "$soma" help "$command"
