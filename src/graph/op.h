@@ -103,6 +103,27 @@ void soma__grad_none(soma__grad *grad);
 /* Sums `x` over the dimensions along which `shape` was broadcast to reach x's shape. */
 soma_var soma__sum_to(soma_var x, const soma_shape *shape);
 
+/* --- reductions --------------------------------------------------------------------------------*/
+
+/* What becomes of the cells that a reduction makes one. */
+typedef enum soma__fold {
+    SOMA__FOLD_NONE,
+    SOMA__FOLD_SUM,
+    SOMA__FOLD_MEAN,
+    SOMA__FOLD_VARIANCE, /* Σ(x - mean)² / (cells - correction) */
+    SOMA__FOLD_MAX,
+    SOMA__FOLD_MIN,
+    SOMA__FOLD_PROD,
+} soma__fold;
+
+/* Attributes of reductions: bit i of mask is set when axis i is reduced. */
+typedef struct soma__reduce_attrs {
+    int64_t mask;
+    int64_t keep_dims;                  /* 0 or 1 */
+    int64_t count, axes[SOMA_MAX_DIMS]; /* as the builder passed them; 0 once the rule made mask */
+    double correction;                  /* variance, std: taken off the divisor; else 0 */
+} soma__reduce_attrs;
+
 /* --- descriptor ------------------------------------------------------------------------------- */
 
 typedef enum soma__attr_kind {
@@ -140,6 +161,7 @@ struct soma__op {
     size_t attr_size;
     const soma__attr *attrs; /* terminated by an entry with name NULL; NULL when there are none */
     soma__scalar scalar;     /* the function, for elementwise ops */
+    soma__fold fold; /* of reductions in which a program may end; attrs are soma__reduce_attrs */
     soma_status (*rule)(soma__rule *rule);
     void (*gradient)(soma__grad *grad); /* NULL only for leaves and composites: "no gradient" is an
                                            error naming the op */

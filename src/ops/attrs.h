@@ -7,9 +7,7 @@
 #ifndef SOMA__ATTRS_H
 #define SOMA__ATTRS_H
 
-#include <stdint.h>
-
-#include "soma/tensor.h"
+#include "graph/op.h"
 
 /* --- matmul, conv, pool, norm, softmax, random ----------------------------------------------- */
 
@@ -181,13 +179,7 @@ typedef struct soma__dropout_attrs {
 
 /* --- reduce, shape, index -------------------------------------------------------------------- */
 
-/* sum, mean, max, min, variance: bit i of mask is set when axis i is reduced. */
-typedef struct soma__reduce_attrs {
-    int64_t mask;
-    int64_t keep_dims;                  /* 0 or 1 */
-    int64_t count, axes[SOMA_MAX_DIMS]; /* as the builder passed them; 0 once the rule made mask */
-    double correction;                  /* variance, std: taken off the divisor; else 0 */
-} soma__reduce_attrs;
+/* sum, mean, max, min, variance: soma__reduce_attrs of graph/op.h. */
 
 /* norm: the order p, and the axes. */
 typedef struct soma__lp_attrs {

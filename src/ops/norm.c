@@ -42,18 +42,15 @@ static soma_status layer_norm_rule(soma__rule *rule)
     return norm_rule(rule, names, (int)(sizeof names / sizeof names[0]));
 }
 
-/* The variance is the mean square of the centred values, which are needed anyway, and which do not
- * cancel as mean(x²) - mean(x)² does. */
 static soma_var layer_norm_decompose(soma_graph *graph, const soma_var *in, int nin,
                                      const void *attrs)
 {
     const soma__norm_attrs *norm = attrs;
     (void)graph;
     (void)nin;
-    soma_var mean = soma_mean(in[0], .axes = {-1}, .count = 1, .keep_dims = true);
-    soma_var centred = soma_sub(in[0], mean);
-    soma_var var = soma_mean(soma_square(centred), .axes = {-1}, .count = 1, .keep_dims = true);
-    soma_var scale = soma_rsqrt(soma_add_scalar(var, norm->eps));
+    soma_reduce_options over = {.axes = {-1}, .count = 1, .keep_dims = true};
+    soma_var centred = soma_sub(in[0], soma_mean_opt(in[0], over));
+    soma_var scale = soma_rsqrt(soma_add_scalar(soma_var_opt(in[0], over), norm->eps));
     return soma_add(soma_mul(soma_mul(centred, scale), in[1]), in[2]);
 }
 
@@ -148,8 +145,8 @@ static soma_var normalise_groups(const soma_var *in, int64_t groups, double eps)
     soma_reduce_options over = {.axes = {1, 3}, .count = 2, .keep_dims = true};
     soma_var x = soma_reshape(in[0], SOMA_SHAPE(shape.dim[0], cells, groups, members));
     soma_var centred = soma_sub(x, soma_mean_opt(x, over));
-    soma_var var = soma_mean_opt(soma_square(centred), over);
-    soma_var y = soma_reshape(soma_mul(centred, soma_rsqrt(soma_add_scalar(var, eps))), shape);
+    soma_var scale = soma_rsqrt(soma_add_scalar(soma_var_opt(x, over), eps));
+    soma_var y = soma_reshape(soma_mul(centred, scale), shape);
     return soma_add(soma_mul(y, in[1]), in[2]);
 }
 

@@ -204,6 +204,27 @@ static void reference_mean(const soma__call *call)
     }
 }
 
+/* Of too few cells nothing can be said: 0/0, NaN. */
+static void reference_variance(const soma__call *call)
+{
+    const soma__reduce_attrs *attrs = call->attrs;
+    const soma__view *x = &call->in[0], *y = &call->out[0];
+    reduction r;
+    reduction_start(&r, &x->shape, attrs->mask);
+    const double divisor = fmax(0, (double)r.cells - attrs->correction);
+    for (int64_t o = 0; o < y->count; o++, soma__walk_next(&r.outer)) {
+        double sum = 0, squares = 0;
+        for (int64_t i = 0; i < r.cells; i++, soma__walk_next(&r.inner))
+            sum += soma__load(x->dtype, x->data, r.outer.at[0] + r.inner.at[0]);
+        const double mean = sum / (double)r.cells;
+        for (int64_t i = 0; i < r.cells; i++, soma__walk_next(&r.inner)) {
+            double away = soma__load(x->dtype, x->data, r.outer.at[0] + r.inner.at[0]) - mean;
+            squares += away * away;
+        }
+        soma__store(y->dtype, y->data, o, squares / divisor);
+    }
+}
+
 /* Whether x[i] goes before x[best]: it is larger (smaller), or the first NaN, which beats any
  * number so that it cannot get lost. */
 static bool beats(const soma__view *x, int64_t i, int64_t best, bool largest)
@@ -274,12 +295,20 @@ static double flops_input(const soma__call *call)
 {
     return (double)call->in[0].count;
 }
+static double flops_variance(const soma__call *call)
+{
+    return 4 * (double)call->in[0].count;
+}
 
 /* --- gradients ------------------------------------------------------------------------------- */
 
-/* `y` (the result or its gradient) with the reduced axes back as 1, so that it broadcasts to x. */
+/* `y` (the result or its gradient) with the reduced axes back as 1, so that it broadcasts to x.
+ * Axes in front are not needed for that, and without them y stays the node that others use. */
 static soma_var with_axes(soma_var y, const soma_shape *x, int64_t mask)
 {
+    const int front = soma_var_ok(y) ? x->ndim - soma_var_shape(y).ndim : 0;
+    if (front > 0 && mask == (INT64_C(1) << front) - 1)
+        return y;
     return soma_reshape(y, soma__shape_reduced(*x, mask));
 }
 
@@ -298,6 +327,19 @@ static void grad_mean(soma__grad *g)
     /* With no cells there is nothing to pass a gradient to. */
     soma_var share = soma_mul_scalar(g->dout, cells > 0 ? 1 / cells : 0);
     g->din[0] = soma_expand(with_axes(share, &x, attrs->mask), x);
+}
+
+/* The deviations add up to 0, so that the mean's own dependence on x has no share. */
+static void grad_variance(soma__grad *g)
+{
+    soma__reduce_attrs attrs = *(const soma__reduce_attrs *)g->attrs;
+    soma_shape x = soma_var_shape(g->in[0]);
+    const double divisor = soma__reduced_cells(g->in[0], attrs.mask) - attrs.correction;
+    soma_var share = soma_mul_scalar(g->dout, divisor > 0 ? 2 / divisor : INFINITY);
+    attrs.correction = 0;
+    soma_var mean = soma__graph_add(g->graph, &soma__op_mean, g->in, 1, &attrs);
+    g->din[0] = soma_mul(soma_sub(g->in[0], with_axes(mean, &x, attrs.mask)),
+                         with_axes(share, &x, attrs.mask));
 }
 
 /* Cells that equal the extreme share the gradient. */
@@ -393,41 +435,24 @@ double soma__reduced_cells(soma_var x, int64_t mask)
     return cells;
 }
 
-/* mean((x - mean(x))²): two passes over x, which do not cancel as E[x²] - E[x]² does. */
-static soma_var decompose_variance(soma_graph *graph, const soma_var *in, int nin,
-                                   const void *attrs)
-{
-    (void)nin;
-    soma__reduce_attrs axes = *(const soma__reduce_attrs *)attrs, keep;
-    const double correction = axes.correction;
-    axes.correction = 0;
-    keep = axes;
-    keep.keep_dims = 1;
-    soma_var mean = soma__graph_add(graph, &soma__op_mean, in, 1, &keep);
-    soma_var square = soma_square(soma_sub(in[0], mean));
-    soma_var y = soma__graph_add(graph, &soma__op_mean, &square, 1, &axes);
-    if (correction == 0)
-        return y;
-    /* Of too few cells nothing can be said: 0 · Inf, NaN. */
-    double cells = soma__reduced_cells(in[0], axes.mask);
-    return soma_mul_scalar(y, cells > correction ? cells / (cells - correction) : INFINITY);
-}
+#define REDUCE(name_, builder_, doc_, ...) SOMA__REDUCE(reduce, name_, builder_, doc_, __VA_ARGS__)
 
-#define REDUCE(name_, builder_, doc_, ...)                                                         \
-    SOMA__REDUCE(reduce, name_, builder_, doc_, .flops = flops_input, __VA_ARGS__)
-
-REDUCE(sum, soma_sum_opt, "sum over axes", .rule = rule_number, .gradient = grad_sum,
-       .reference = reference_sum)
-REDUCE(mean, soma_mean_opt, "arithmetic mean over axes", .rule = soma__rule_reduce_float,
-       .gradient = grad_mean, .reference = reference_mean)
-REDUCE(max, soma_max_opt, "largest value over axes; NaN if there is one", .rule = rule_extreme,
-       .gradient = grad_extreme, .reference = reference_max)
-REDUCE(min, soma_min_opt, "smallest value over axes; NaN if there is one", .rule = rule_extreme,
-       .gradient = grad_extreme, .reference = reference_min)
+REDUCE(sum, soma_sum_opt, "sum over axes", .fold = SOMA__FOLD_SUM, .rule = rule_number,
+       .gradient = grad_sum, .reference = reference_sum, .flops = flops_input)
+REDUCE(mean, soma_mean_opt, "arithmetic mean over axes", .fold = SOMA__FOLD_MEAN,
+       .rule = soma__rule_reduce_float, .gradient = grad_mean, .reference = reference_mean,
+       .flops = flops_input)
+REDUCE(max, soma_max_opt, "largest value over axes; NaN if there is one", .fold = SOMA__FOLD_MAX,
+       .rule = rule_extreme, .gradient = grad_extreme, .reference = reference_max,
+       .flops = flops_input)
+REDUCE(min, soma_min_opt, "smallest value over axes; NaN if there is one", .fold = SOMA__FOLD_MIN,
+       .rule = rule_extreme, .gradient = grad_extreme, .reference = reference_min,
+       .flops = flops_input)
 REDUCE(prod, soma_prod_opt, "product over axes", .rule = rule_number, .gradient = grad_prod,
-       .reference = reference_prod)
-REDUCE(variance, soma_var_opt, "mean((x - mean(x))^2) over axes", .rule = soma__rule_reduce_float,
-       .decompose = decompose_variance)
+       .reference = reference_prod, .flops = flops_input)
+REDUCE(variance, soma_var_opt, "mean((x - mean(x))^2) over axes", .fold = SOMA__FOLD_VARIANCE,
+       .rule = soma__rule_reduce_float, .gradient = grad_variance, .reference = reference_variance,
+       .flops = flops_variance)
 
 #define ARG(name_, doc_)                                                                           \
     const soma__op soma__op_##name_ = {                                                            \
@@ -485,6 +510,37 @@ static soma_var arg_over(soma_var x, const soma_reduce_options *options, const s
 ARG(argmax, "index of the first largest value along an axis; the first NaN counts as largest")
 ARG(argmin, "index of the first smallest value along an axis; the first NaN counts as smallest")
 
+/* Whether `x` is the same in all cells that a sum over `axes` of a product of `shape` adds up. */
+static bool same_in_all(soma_var x, const soma_shape *shape, const soma_reduce_options *axes)
+{
+    const soma_shape own = soma_var_shape(x);
+    for (int i = 0; i < axes->count; i++) {
+        int64_t d = axes->axes[i] - (shape->ndim - own.ndim);
+        if (d >= 0 && own.dim[d] != 1)
+            return false;
+    }
+    return true;
+}
+
+/* Sums with the reduced axes kept. What is the same in all cells is taken out of the sum, and a
+ * sign: Σ(-a·c) = -c·Σa. Normalisation asks for the sums of a gradient with and without such a
+ * factor, and then one pass serves both. */
+static soma_var sum_of_factors(soma_var x, const soma_reduce_options *axes)
+{
+    const soma__node *node = soma__node_of(x);
+    const soma_shape shape = soma_var_shape(x);
+    if (node->op == &soma__op_neg)
+        return soma_neg(sum_of_factors((soma_var){x.graph, node->in[0]}, axes));
+    if (node->op == &soma__op_mul && soma_dtype_is_float(node->dtype))
+        for (int k = 0; k < 2; k++) {
+            soma_var factor = {x.graph, node->in[k]}, rest = {x.graph, node->in[!k]};
+            soma_shape all = soma_var_shape(rest);
+            if (soma_shape_equal(&all, &shape) && same_in_all(factor, &shape, axes))
+                return soma_mul(sum_of_factors(rest, axes), factor);
+        }
+    return soma_sum_opt(x, *axes);
+}
+
 /* Broadcasting adds axes in front and stretches axes of size 1. */
 soma_var soma__sum_to(soma_var x, const soma_shape *shape)
 {
@@ -498,5 +554,5 @@ soma_var soma__sum_to(soma_var x, const soma_shape *shape)
     for (int d = 0; d < from.ndim; d++)
         if (d < added || (shape->dim[d - added] == 1 && from.dim[d] != 1))
             axes.axes[axes.count++] = d;
-    return soma_reshape(axes.count > 0 ? soma_sum_opt(x, axes) : x, *shape);
+    return soma_reshape(axes.count > 0 ? sum_of_factors(x, &axes) : x, *shape);
 }

@@ -3,6 +3,7 @@
  * Values get a "place": a register, or a constant. Casts and copies cost nothing where a register
  * holds the same number before and after: they share the place of their input. Registers are given
  * out in program order and taken back after the last use. */
+#include <math.h>
 #include <string.h>
 
 #include "plan/lower.h"
@@ -57,6 +58,24 @@ bool soma__compilable(const soma__ir *ir, const soma__ir_node *n)
     if (n->dtype == SOMA_F32)
         return true;
     return n->dtype == SOMA_BOOL && gives_bool(n->op->scalar);
+}
+
+/* Whether a program can end in reduction n: what it folds is in an f32 register. */
+bool soma__foldable(const soma__ir *ir, const soma__ir_node *n)
+{
+    const soma__reduce_attrs *attrs = n->attrs;
+    return n->op->fold != SOMA__FOLD_NONE && n->op->fold != SOMA__FOLD_PROD &&
+           n->dtype == SOMA_F32 && ir->node[n->in[0]].dtype == SOMA_F32 && attrs->mask != 0;
+}
+
+static bool is_fold(const soma__ir_node *n)
+{
+    return n->op->fold != SOMA__FOLD_NONE;
+}
+
+const soma_shape *soma__space(const soma__ir *ir, const soma__ir_node *n)
+{
+    return is_fold(n) ? &ir->node[n->in[0]].shape : &n->shape;
 }
 
 /* A copy that leaves the register as it is: rounding, if any, happens at the store. */
@@ -134,9 +153,14 @@ static int add_load(work *w, int32_t node)
     return at;
 }
 
-/* The place of an operand: made inside, loaded already, a constant, or a new load. */
+/* The place of an operand: made inside, loaded already, a constant, or a new load. The result of a
+ * fold is not there before the program ends, and that of a cast that rounds is not in a register.
+ */
 static int operand_place(work *w, int32_t node)
 {
+    const soma__ir_node *n = &w->l->ir->node[node];
+    if (inside(w, node) && node != w->group->head && (is_fold(n) || !plain(n->dtype)))
+        return -1;
     if (w->known[node] == w->stamp)
         return w->place_of[node];
     if (!w->l->uniform[node])
@@ -155,6 +179,8 @@ static bool wanted_outside(const work *w, int32_t node)
     const soma__lowering *l = w->l;
     if (l->is_output[node] || l->is_update[node])
         return true;
+    if (l->repeated[node])
+        return false;
     for (int32_t u = l->user_first[node]; u < l->user_first[node + 1]; u++)
         if (!inside(w, l->user[u]))
             return true;
@@ -170,6 +196,26 @@ static bool add_store(work *w, int32_t node)
     return true;
 }
 
+/* A reduction of what is in a register: all go over the same axes. */
+static bool survey_fold(work *w, int32_t id, const soma__ir_node *n)
+{
+    const soma__reduce_attrs *attrs = n->attrs;
+    const soma__ir_node *x = &w->l->ir->node[n->in[0]];
+    soma__program *p = w->program;
+    int at = operand_place(w, n->in[0]);
+    double cells = 1;
+    for (int d = 0; d < x->shape.ndim; d++)
+        cells *= attrs->mask >> d & 1 ? (double)x->shape.dim[d] : 1;
+    if (at < 0 || (p->folded && p->folded != attrs->mask) || !add_store(w, id))
+        return false;
+    p->folded = attrs->mask;
+    p->fold[p->stores - 1] = (uint8_t)n->op->fold;
+    p->divisor[p->stores - 1] = fmax(0, cells - attrs->correction);
+    p->flops += n->op->fold == SOMA__FOLD_VARIANCE ? 4 : 1;
+    w->place[at].uses += FOREVER;
+    return true;
+}
+
 /* First look: places, loads, constants, stores, and how often each place is used. */
 static bool survey(work *w)
 {
@@ -177,6 +223,11 @@ static bool survey(work *w)
     for (int i = 0; i < w->group->count; i++) {
         int32_t id = w->group->node[i];
         const soma__ir_node *n = &ir->node[id];
+        if (id != w->group->head && is_fold(n)) {
+            if (!survey_fold(w, id, n))
+                return false;
+            continue;
+        }
         if (id == w->group->head) { /* its block is in register 0 */
             if (add_load(w, id) != 0)
                 return false;
@@ -199,7 +250,8 @@ static bool survey(work *w)
             return false;
     }
     for (int s = 0; s < w->program->stores; s++)
-        w->place[w->place_of[w->store[s]]].uses += FOREVER;
+        if (w->program->fold[s] == SOMA__FOLD_NONE)
+            w->place[w->place_of[w->store[s]]].uses += FOREVER;
     return w->program->stores > 0;
 }
 
@@ -247,7 +299,7 @@ static bool emit(work *w)
     for (int i = 0; i < w->group->count; i++) {
         int32_t id = w->group->node[i];
         const soma__ir_node *n = &ir->node[id];
-        if (id == w->group->head || shares_place(ir, n))
+        if (id == w->group->head || is_fold(n) || shares_place(ir, n))
             continue;
         int operand[3] = {0}, operands = n->nin;
         soma__scalar code = n->op->scalar;
@@ -269,10 +321,12 @@ static bool emit(work *w)
             return false;
     }
     for (int s = 0; s < p->stores; s++) {
-        int at = w->place_of[w->store[s]];
+        bool fold = p->fold[s] != SOMA__FOLD_NONE;
+        int32_t from = fold ? ir->node[w->store[s]].in[0] : w->store[s];
+        int at = w->place_of[from];
         if (w->place[at].constant) { /* a filled array: its value needs a register */
             place filled = {.uses = FOREVER};
-            if (!add_insn(w, SOMA__SCALAR_COPY, &at, 1, &filled, w->store[s]))
+            if (!add_insn(w, SOMA__SCALAR_COPY, &at, 1, &filled, from))
                 return false;
             p->store[s] = filled.index;
         } else {
@@ -285,7 +339,8 @@ static bool emit(work *w)
 bool soma__compile(soma__lowering *l, soma__group *group, bool *memory)
 {
     soma__arena *keep = &l->ir->arena;
-    soma__program program = {.shape = l->ir->node[group->node[group->count - 1]].shape};
+    const soma__ir_node *last = &l->ir->node[group->node[group->count - 1]];
+    soma__program program = {.shape = *soma__space(l->ir, last)};
     work w = {.l = l,
               .group = group,
               .program = &program,

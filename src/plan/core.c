@@ -66,6 +66,7 @@ static soma_status make_tables(soma__lowering *l, soma_error *err)
     l->is_update = soma__arena_array(&l->arena, n, sizeof *l->is_update);
     l->uniform = soma__arena_array(&l->arena, n, sizeof *l->uniform);
     l->uniform_value = soma__arena_array(&l->arena, n, sizeof *l->uniform_value);
+    l->repeated = soma__arena_array(&l->arena, n, sizeof *l->repeated);
     l->mark = soma__arena_array(&l->arena, n, sizeof *l->mark);
     l->place_of = soma__arena_array(&l->arena, n, sizeof *l->place_of);
     l->known = soma__arena_array(&l->arena, n, sizeof *l->known);
@@ -74,8 +75,8 @@ static soma_status make_tables(soma__lowering *l, soma_error *err)
     core->step = soma__arena_array(&l->ir->arena, n + roots + 1, sizeof *core->step);
     core->output =
         soma__arena_array(&l->ir->arena, (size_t)ir->output_count + 1, sizeof *core->output);
-    if (!l->is_output || !l->is_update || !l->uniform || !l->uniform_value || !l->mark ||
-        !l->place_of || !l->known || !core->value || !core->step || !core->output)
+    if (!l->is_output || !l->is_update || !l->uniform || !l->uniform_value || !l->repeated ||
+        !l->mark || !l->place_of || !l->known || !core->value || !core->step || !core->output)
         return soma__lower_memory(err);
     mark_wanted(l);
     mark_uniform(l);

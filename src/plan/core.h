@@ -90,6 +90,15 @@ static inline const soma__value *soma__root_of(const soma__core *core, int32_t v
     return &core->value[core->value[value].root];
 }
 
+/* Whether value `out` of a step is a fold, which is not made element by element. */
+static inline bool soma__is_fold(const soma__step *step, int32_t out)
+{
+    for (int k = 0; step->program && k < step->nout; k++)
+        if (step->out[k] == out && step->program->fold[k] != SOMA__FOLD_NONE)
+            return true;
+    return false;
+}
+
 /* True when every element of `operand` is used at its own position only, in a step whose results
  * have `count` elements: then a result may take over its memory. */
 static inline bool soma__same_positions(const soma__value *operand, const soma__value *result)

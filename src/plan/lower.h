@@ -35,6 +35,7 @@ typedef struct soma__lowering {
     bool *is_output, *is_update; /* per node: it must be in memory after its step */
     bool *uniform;               /* per node: a constant of one value … */
     float *uniform_value;        /* … this one */
+    bool *repeated;              /* per node: each step that reads it computes it itself */
     int32_t *mark, stamp;        /* per node: sets */
     int32_t *place_of, *known;   /* per node: compile.c's tables */
     soma__group *group;
@@ -51,6 +52,10 @@ soma_status soma__fuse(soma__lowering *l, soma_error *err);
 bool soma__compile(soma__lowering *l, soma__group *group, bool *memory);
 /* Whether programs can compute node n exactly. */
 bool soma__compilable(const soma__ir *ir, const soma__ir_node *n);
+/* Whether a program can end in reduction n. */
+bool soma__foldable(const soma__ir *ir, const soma__ir_node *n);
+/* The shape that a program which computes n goes over. */
+const soma_shape *soma__space(const soma__ir *ir, const soma__ir_node *n);
 
 /* steps.c: a value for each node; then groups to steps, and the kernel of each. */
 soma_status soma__make_values(soma__lowering *l, soma_error *err);

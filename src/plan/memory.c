@@ -37,7 +37,8 @@ static void find_lifetimes(soma__core *core)
 static int32_t dying_operand(const soma__core *core, int32_t s, int32_t out)
 {
     const soma__step *step = &core->step[s];
-    if (!step->kernel || !step->kernel->in_place || step->epilogue_first)
+    if (!step->kernel || !step->kernel->in_place || step->epilogue_first ||
+        soma__is_fold(step, out))
         return -1;
     for (int i = 0; i < step->nin; i++) {
         int32_t root = core->value[step->in[i]].root;

@@ -29,7 +29,7 @@ static bool position_safe(const soma__core *core, const soma__step *step, int32_
         if (operand->root != root)
             continue;
         if (!step->kernel || !step->kernel->in_place || step->epilogue_first ||
-            !soma__same_positions(operand, &core->value[out]))
+            soma__is_fold(step, out) || !soma__same_positions(operand, &core->value[out]))
             return false;
     }
     return true;

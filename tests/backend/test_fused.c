@@ -1,5 +1,5 @@
 /* Vector programs against their reference interpreter: all kinds of broadcasting, dtypes, sizes
- * around the tiles, several outputs, outputs in place, random programs, and epilogues. */
+ * around the tiles, several outputs, outputs in place, folds, random programs, and epilogues. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -184,6 +184,101 @@ static void random_programs(void **state)
     }
 }
 
+static soma_shape kept_of(soma_shape shape, int64_t mask)
+{
+    for (int d = 0; d < shape.ndim; d++)
+        if (mask >> d & 1)
+            shape.dim[d] = 1;
+    return shape;
+}
+
+static double cells_of(soma_shape shape, int64_t mask)
+{
+    double cells = 1;
+    for (int d = 0; d < shape.ndim; d++)
+        cells *= mask >> d & 1 ? (double)shape.dim[d] : 1;
+    return cells;
+}
+
+/* d = x · w is stored, over x where in_place says so, and folded in every way; so is x as it was,
+ * and w, which may broadcast. `at` >= 0: x[at] is NaN. */
+static void fold_case(soma_shape shape, soma_shape w, int64_t mask, double low, bool in_place,
+                      int64_t at, const char *what)
+{
+    static const uint8_t folds[][2] = {
+        {SOMA__FOLD_NONE, 2}, {SOMA__FOLD_SUM, 2}, {SOMA__FOLD_MAX, 2}, {SOMA__FOLD_VARIANCE, 0},
+        {SOMA__FOLD_MEAN, 0}, {SOMA__FOLD_MIN, 0}, {SOMA__FOLD_SUM, 1}, {SOMA__FOLD_VARIANCE, 2}};
+    soma__program p = {.shape = shape, .loads = 2, .folded = mask};
+    kernel_case test = {.op = "fused", .what = what, .program = &p, .tolerance = 2e-6};
+    INSN(&p, MUL, 2, 0, 1, 0);
+    float *x = add_input(&test, SOMA_F32, shape, low, low + 1);
+    add_input(&test, SOMA_F32, w, -0.5, 0.5);
+    double cells = cells_of(shape, mask);
+    for (size_t k = 0; k < sizeof folds / sizeof folds[0]; k++) {
+        p.fold[k] = folds[k][0];
+        p.store[k] = folds[k][1];
+        p.divisor[k] = p.fold[k] == SOMA__FOLD_VARIANCE ? cells - 0.5 : cells;
+        add_output(&test, SOMA_F32, k ? kept_of(shape, mask) : shape);
+        p.stores++;
+    }
+    if (at >= 0)
+        x[at] = NAN;
+    test.in_place = in_place;
+    /* Sums are of numbers around 0 and grow with the root of how many they are. */
+    test.tolerance *= sqrt(cells) * fmax(1, fabs(low) / 8);
+    check_kernel(&test);
+}
+
+static void folds(void **state)
+{
+    static const int64_t rows[] = {1, 2, 7, 33, 300}, cols[] = {1, 3, 16, 33, 64, 700, 2049};
+    (void)state;
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+        for (size_t c = 0; c < sizeof cols / sizeof cols[0]; c++) {
+            soma_shape shape = SOMA_SHAPE(rows[r], cols[c]);
+            for (int64_t mask = 1; mask <= 3; mask++) {
+                /* One element in all, and axes of one element only, are left to other kernels. */
+                if (cells_of(shape, mask) == 1)
+                    continue;
+                fold_case(shape, SOMA_SHAPE(cols[c]), mask, -0.5, false, -1, "per column");
+                fold_case(shape, SOMA_SHAPE(rows[r], 1), mask, -0.5, true, -1, "per row");
+                fold_case(shape, shape, mask, -0.5, true, -1, "full");
+            }
+        }
+    fold_case(SOMA_SHAPE(3, 5, 7, 18), SOMA_SHAPE(3, 1, 1, 18), 7, -0.5, true, -1, "maps");
+    fold_case(SOMA_SHAPE(3, 5, 7, 18), SOMA_SHAPE(5, 1, 18), 6, -0.5, true, -1, "of each map");
+    fold_case(SOMA_SHAPE(3, 5, 7, 18), SOMA_SHAPE(3, 1, 7, 18), 14, -0.5, false, -1, "of a map");
+    fold_case(SOMA_SHAPE(3, 25, 7, 18), SOMA_SHAPE(7, 18), 10, -0.5, true, -1, "of groups");
+    fold_case(SOMA_SHAPE(90, 25, 700), SOMA_SHAPE(25, 1), 5, -0.5, true, -1, "of the middle");
+    fold_case(SOMA_SHAPE(3, 5, 40), SOMA_SHAPE(3, 1, 40), 7, -0.5, false, -1, "of all");
+    fold_case(SOMA_SHAPE(9000, 64), SOMA_SHAPE(64), 1, -0.5, true, -1, "chunks of columns");
+    fold_case(SOMA_SHAPE(3, 100003), SOMA_SCALAR, 2, -0.5, true, -1, "chunks of rows");
+    fold_case(SOMA_SHAPE(300007), SOMA_SCALAR, 1, -0.5, false, -1, "chunks of all");
+}
+
+/* Variances of numbers far from 0, where mean(x²) - mean(x)² would keep no digit. */
+static void far_folds(void **state)
+{
+    (void)state;
+    for (int64_t mask = 1; mask <= 3; mask++) {
+        soma__program p = {.shape = SOMA_SHAPE(1200, 70), .loads = 1, .stores = 1, .folded = mask};
+        kernel_case test = {.op = "fused", .what = "far", .program = &p, .tolerance = 2e-6};
+        add_input(&test, SOMA_F32, p.shape, 4000, 4001);
+        add_output(&test, SOMA_F32, kept_of(p.shape, mask));
+        p.fold[0] = SOMA__FOLD_VARIANCE;
+        p.divisor[0] = cells_of(p.shape, mask);
+        check_kernel(&test);
+    }
+}
+
+static void folds_of_nan(void **state)
+{
+    (void)state;
+    for (int64_t mask = 1; mask <= 3; mask++)
+        for (int64_t at = 0; at < 3000; at += 997)
+            fold_case(SOMA_SHAPE(60, 50), SOMA_SHAPE(50), mask, -0.5, false, at, "with a NaN");
+}
+
 /* The epilogue on blocks of a product, in a buffer of their own or where the output is. */
 static void check_epilogue(const char *isa_name, int64_t rows, int64_t cols, bool there)
 {
@@ -278,6 +373,21 @@ static void refusals(void **state)
     assert_null(soma__refuses_fused(&call));
     call.nin = 0;
     assert_non_null(soma__refuses_fused(&call));
+    call.nin = 1;
+    p.shape = in.shape = SOMA_SHAPE(3, 4, 5, 6);
+    in.count = 360;
+    p.fold[0] = SOMA__FOLD_SUM;
+    p.folded = 5; /* the first and the third: not in one place */
+    out.shape = SOMA_SHAPE(4, 6);
+    assert_non_null(soma__refuses_fused(&call));
+    p.folded = 3;
+    out.shape = SOMA_SHAPE(5, 6);
+    assert_null(soma__refuses_fused(&call));
+    out.dtype = SOMA_BF16;
+    assert_non_null(soma__refuses_fused(&call));
+    out.dtype = SOMA_F32;
+    p.shape = in.shape = SOMA_SHAPE(3, 0, 5);
+    assert_non_null(soma__refuses_fused(&call));
     call.program = NULL;
     assert_non_null(soma__refuses_fused(&call));
 }
@@ -285,7 +395,10 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(broadcasts),      cmocka_unit_test(dtypes),    cmocka_unit_test(in_place),
-        cmocka_unit_test(random_programs), cmocka_unit_test(epilogues), cmocka_unit_test(refusals)};
+        cmocka_unit_test(broadcasts),      cmocka_unit_test(dtypes),
+        cmocka_unit_test(in_place),        cmocka_unit_test(folds),
+        cmocka_unit_test(far_folds),       cmocka_unit_test(folds_of_nan),
+        cmocka_unit_test(random_programs), cmocka_unit_test(epilogues),
+        cmocka_unit_test(refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,7 +176,77 @@ static void cycles_are_not_closed(void **state)
     soma_var a = soma_exp(x);
     soma_var s = soma_sum(a, .axes = {1}, .count = 1, .keep_dims = true);
     soma_var y = soma_add(soma_div(a, s), x); /* a and y must not be one step: s lies between */
-    expect_steps(f, &y, 1, 3);
+    expect_steps(f, &y, 1, 2);
+}
+
+/* The only step with this label, by its number; fails when there is none. */
+static int32_t step_named(const soma_plan *plan, const char *label)
+{
+    for (int32_t s = 0; s < plan->core->step_count; s++)
+        if (!strcmp(plan->core->step[s].label, label))
+            return s;
+    fail_msg("no step is '%s'", label);
+    return -1;
+}
+
+static void reductions_share_a_pass(void **state)
+{
+    fixture *f = *state;
+    soma_plan *plan;
+    soma_var x = variable(f, "x", SOMA_SHAPE(4, 6)), w = variable(f, "w", SOMA_SHAPE(4, 6));
+    soma_reduce_options rows = {.axes = {0}, .count = 1}, cols = {.axes = {1}, .count = 1};
+    /* A chain, what is stored of it, and three reductions of it and of an operand: one step. */
+    soma_var d = soma_mul(soma_relu(x), w);
+    soma_var out[4] = {soma_sum_opt(d, rows), soma_var_opt(x, rows), d, soma_max_opt(w, rows)};
+    expect_steps(f, out, 4, 1);
+    /* Over other axes it is another step. */
+    soma_var two[2] = {soma_sum_opt(d, rows), soma_mean_opt(d, cols)};
+    expect_steps(f, two, 2, 2);
+    /* A reduction alone keeps its own kernel; a variance has none. */
+    soma_context *fast = fast_context();
+    soma_var mean = soma_mean_opt(x, rows), var = soma_var_opt(x, rows);
+    ok(soma_plan_create(&plan, fast, &mean, 1, NULL, 0, err));
+    assert_null(plan->core->step[0].program);
+    soma_plan_release(plan);
+    ok(soma_plan_create(&plan, fast, &var, 1, NULL, 0, err));
+    assert_non_null(plan->core->step[0].program);
+    soma_plan_release(plan);
+    soma_context_destroy(fast);
+    /* Of a reduction and what needs it neither is in the other's step. */
+    soma_var pair[2] = {soma_add(x, soma_sum_opt(soma_exp(x), rows)), soma_max_opt(x, rows)};
+    expect_steps(f, pair, 2, 2);
+    /* i8 rounds between its makers and its readers. */
+    soma_var rounded = soma_cast(soma_cast(soma_mul_scalar(x, 3), SOMA_I8), SOMA_F32);
+    soma_var sums[2] = {soma_sum_opt(rounded, rows), soma_sum_opt(x, rows)};
+    assert_same(f->context, sums, 2);
+}
+
+/* Batch norm: a pass for the statistics, one for the values and what backward sums up (which needs
+ * a mask of them), one for the loss over all axes, one for the gradient. What several need, x -
+ * mean, is in no memory between. */
+static void norm_takes_few_passes(void **state)
+{
+    fixture *f = *state;
+    soma_plan *plan;
+    soma_var x = variable(f, "x", SOMA_SHAPE(2, 5, 3, 4)), g = variable(f, "g", SOMA_SHAPE(4));
+    soma_var b = variable(f, "b", SOMA_SHAPE(4)), t = variable(f, "t", SOMA_SHAPE(2, 5, 3, 4));
+    soma_var h = soma_transpose(soma_transpose(x)); /* a copy, no leaf */
+    soma_reduce_options over = {.axes = {0, 1, 2}, .count = 3};
+    soma_var mean = soma_mean_opt(h, over), var = soma_var_opt(h, over);
+    soma_var y = soma_relu(soma_batch_norm(h, mean, var, g, b, 1e-5));
+    soma_var out[4] = {soma_sum(soma_mul(y, t))}, wrt[3] = {x, g, b};
+    soma_gradients(out[0], wrt, 3, out + 1);
+    assert_same(f->context, out, 4);
+    ok(soma_plan_create(&plan, f->context, out, 4, NULL, 0, err));
+    const soma_shape space = soma_var_shape(x);
+    int32_t passes = 0;
+    for (int32_t s = 0; s < plan->core->step_count; s++) {
+        const soma__program *p = plan->core->step[s].program;
+        passes += p && soma_shape_equal(&p->shape, &space);
+    }
+    assert_int_equal(passes, 4);
+    assert_int_equal(plan->core->step[step_named(plan, "mean+variance")].nin, 1);
+    soma_plan_release(plan);
 }
 
 static void siblings_share_a_pass(void **state)
@@ -301,6 +371,14 @@ static soma_var grow(soma_var a, soma_var b, uint32_t kind)
                             square);
     case 8:
         return soma_cast(soma_cast(a, SOMA_I8), SOMA_F32);
+    case 9:
+        return soma_variance(soma_expand(a, square), .axes = {0}, .count = 1);
+    case 10:
+        return soma_max(soma_expand(soma_mul(a, b), square), .axes = {1}, .count = 1,
+                        .keep_dims = true);
+    case 11:
+        return soma_sum(soma_sub(soma_expand(a, square), b), .axes = {0}, .count = 1,
+                        .keep_dims = true);
     default:
         return soma_softmax(soma_expand(a, square), -1);
     }
@@ -322,7 +400,7 @@ static void random_graphs_agree(void **state)
             pool[count] = soma_variable(graph, "v", t[count]);
         for (; count < 40; count++)
             pool[count] = grow(pool[draw(&seed, (uint32_t)count)],
-                               pool[draw(&seed, (uint32_t)count)], draw(&seed, 10));
+                               pool[draw(&seed, (uint32_t)count)], draw(&seed, 13));
         soma_var out[4] = {pool[39], pool[30 + draw(&seed, 9)], pool[20 + draw(&seed, 19)],
                            pool[draw(&seed, 39)]};
         ok(soma_graph_status(graph, err));
@@ -380,6 +458,7 @@ int main(void)
         TEST(equal_nodes_are_one),     TEST(chains_are_fused),
         TEST(integers_stay_exact),     TEST(half_values_are_rounded_once),
         TEST(cycles_are_not_closed),   TEST(siblings_share_a_pass),
+        TEST(reductions_share_a_pass), TEST(norm_takes_few_passes),
         TEST(long_chains_are_cut),     TEST(many_operands_are_cut),
         TEST(products_take_epilogues), TEST(training_graph_agrees),
         TEST(random_graphs_agree),     TEST(verifier_finds_faults),

@@ -11,12 +11,18 @@
  *   3. Each register that the program writes has a buffer of one tile, unless the instruction that
  *      gives an output its value can write there at once.
  *
+ * Folds (sums, means, variances, extremes) add up each tile while it is there. A unit of work is
+ * then all tiles of a few results, or, where those are many, a chunk of them; chunks are added in
+ * order.
+ *
  * Blocks of tiles go to threads. An output may be one of the inputs: the tile's loads come before
  * its stores, and step 3 keeps out of memory that later instructions still read. */
 #include "backend/cpu/fused.h"
 
+#include <math.h>
 #include <string.h>
 
+#include "backend/cpu/reduce.h"
 #include "base/pool.h"
 
 /* Floats of the buffers of one thread: they and the streams share a first-level cache of 32 or 48
@@ -43,12 +49,33 @@ typedef struct place {
                   there */
 } place;
 
+/* How the folds of a program see its tiles. */
+typedef struct fold_cut {
+    enum { FOLD_NOTHING, FOLD_COLUMNS, FOLD_ROWS, FOLD_ALL } kind; /* of a tile */
+    int64_t lead;          /* matrices one after the other that belong to the same results */
+    int64_t groups, tiles; /* of results, and what each is made of */
+    int64_t chunk, chunks; /* tiles of a unit; units of a group */
+    int64_t width;         /* results of a group */
+    int64_t unit_floats;   /* of partial results, with what is counted in front */
+    int64_t block_units;   /* units of a block */
+    int part[SOMA__PROGRAM_STORES]; /* where the output's begin, in widths */
+    float *partial;
+} fold_cut;
+
+/* In front of a unit's partial results: how many elements went into each. A cache line. */
+#define COUNT_FLOATS 16
+/* Elements of a chunk. */
+#define CHUNK 32768
+
 typedef struct fused_job {
     const soma__program *program;
     const struct soma__isa_fused *isa;
+    const struct soma__isa_reduce *reduce;
     place in[SOMA__PROGRAM_OPERANDS], out[SOMA__PROGRAM_STORES];
     int dims;
     int64_t dim[SOMA_MAX_DIMS];
+    bool folded[SOMA_MAX_DIMS];
+    fold_cut fold;
     int64_t tile_rows, tile_cols;        /* of the last two dims */
     int64_t row_tiles, col_tiles, tiles; /* tiles = matrices · row_tiles · col_tiles */
     int64_t block_tiles;
@@ -66,6 +93,8 @@ typedef struct fused_frame {
     float constants[MOST_CONSTANTS * SOMA__SPLAT];
     /* Registers, then constants, as instructions number them. */
     soma__strip strip[SOMA__PROGRAM_REGISTERS + MOST_CONSTANTS];
+    float *partial; /* of the unit */
+    int64_t count;  /* elements that went into each of them so far */
 } fused_frame;
 
 /* One operand or output as a tile sees it. */
@@ -77,42 +106,6 @@ typedef struct window {
 
 /* --- looking at the program ----------------------------------------------------------------------
  */
-
-const char *soma__refuses_fused(const soma__call *call)
-{
-    const soma__program *p = call->program;
-    if (!p)
-        return "there is no program";
-    if (p->loads > SOMA__PROGRAM_OPERANDS || p->stores > SOMA__PROGRAM_STORES ||
-        p->insns > SOMA__PROGRAM_INSNS || p->constants > MOST_CONSTANTS)
-        return "the program is too large";
-    if (p->stores != call->nout || p->loads != call->nin)
-        return "operands or outputs are not as many as the program has";
-    for (int i = 0; i < call->nin + call->nout; i++) {
-        const soma__view *v = i < call->nin ? &call->in[i] : &call->out[i - call->nin];
-        switch (v->dtype) {
-        case SOMA_F32:
-        case SOMA_U8:
-        case SOMA_I8:
-        case SOMA_I32:
-        case SOMA_BOOL:
-        case SOMA_BF16:
-        case SOMA_F16:
-            break;
-        default:
-            return "f64 and i64 do not fit f32 lanes";
-        }
-    }
-    return NULL;
-}
-
-size_t soma__scratch_fused(const soma__call *call, const soma__isa_table *isa, int threads)
-{
-    (void)call;
-    (void)isa;
-    (void)threads;
-    return 0;
-}
 
 /* The instruction that last writes register `reg`; -1: none does. */
 static int last_write(const soma__program *p, int reg)
@@ -145,6 +138,10 @@ static void find_direct(fused_job *job)
     for (int i = 0; i < p->insns; i++)
         job->direct[i] = -1;
     for (int k = 0; k < p->stores; k++) {
+        if (p->fold[k] != SOMA__FOLD_NONE) {
+            job->stored[k] = false;
+            continue;
+        }
         int at = last_write(p, p->store[k]);
         /* at < p->insns, which the analyser does not know to have a bound.
          * NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
@@ -207,17 +204,20 @@ static void merge_dims(fused_job *job)
     for (int d = 0; d < shape->ndim; d++) {
         if (shape->dim[d] == 1)
             continue;
-        bool merge = dims > 0;
+        bool folded = (job->program->folded >> d & 1) != 0;
+        bool merge = dims > 0 && job->folded[dims - 1] == folded;
         for (int i = 0; i < loads && merge; i++)
             merge = job->in[i].stride[dims - 1] == job->in[i].stride[d] * shape->dim[d];
         if (merge)
             job->dim[dims - 1] *= shape->dim[d];
         else
             job->dim[dims++] = shape->dim[d];
+        job->folded[dims - 1] = folded;
         for (int i = 0; i < loads; i++)
             job->in[i].stride[dims - 1] = job->in[i].stride[d];
     }
     if (dims == 0) {
+        job->folded[dims] = job->program->folded != 0;
         job->dim[dims++] = 1;
         for (int i = 0; i < loads; i++)
             job->in[i].stride[0] = 0;
@@ -240,6 +240,225 @@ static void cut_tiles(fused_job *job)
     job->tiles = matrices * job->row_tiles * job->col_tiles;
     int64_t elements = job->tile_rows * job->tile_cols;
     job->block_tiles = elements >= BLOCK ? 1 : BLOCK / elements;
+}
+
+/* Cuts what is folded into units. Dims are kept ones, then folded ones, then perhaps a kept one
+ * (tiles fold to columns) or a kept and a folded one (to rows). False where they are not. */
+static bool cut_folds(fused_job *job)
+{
+    const soma__program *p = job->program;
+    fold_cut *fold = &job->fold;
+    int last = job->dims - 1, parts = 0;
+    int64_t outer = 1;
+    *fold = (fold_cut){.lead = 1};
+    if (!p->folded)
+        return true;
+    bool above = last > 0 && job->folded[last - 1];
+    fold->kind = !job->folded[last] ? FOLD_COLUMNS : above ? FOLD_ALL : FOLD_ROWS;
+    if (fold->kind == FOLD_COLUMNS && !above)
+        return false;
+    for (int d = 0; d + 1 < last; d++) {
+        bool folded = job->folded[d], ends = folded && !job->folded[d + 1];
+        if (ends && (fold->kind != FOLD_ROWS || d + 2 < last))
+            return false;
+        *(folded ? &fold->lead : &outer) *= job->dim[d];
+    }
+    if (fold->kind == FOLD_COLUMNS) {
+        fold->groups = outer * job->col_tiles;
+        fold->tiles = fold->lead * job->row_tiles;
+        fold->width = job->tile_cols;
+    } else if (fold->kind == FOLD_ROWS) {
+        fold->groups = outer * job->row_tiles;
+        fold->tiles = fold->lead * job->col_tiles;
+        fold->width = job->tile_rows;
+    } else {
+        fold->groups = outer;
+        fold->tiles = fold->lead * job->row_tiles * job->col_tiles;
+        fold->width = 1;
+    }
+    int64_t elements = job->tile_rows * job->tile_cols;
+    fold->chunk = elements < CHUNK ? CHUNK / elements : 1;
+    if (fold->tiles < 2 * fold->chunk)
+        fold->chunk = fold->tiles;
+    fold->chunks = (fold->tiles + fold->chunk - 1) / fold->chunk;
+    fold->block_units = 1 + (BLOCK - 1) / (fold->chunk * elements);
+    for (int k = 0; k < p->stores; k++) {
+        fold->part[k] = parts;
+        parts += p->fold[k] == SOMA__FOLD_NONE ? 0 : p->fold[k] == SOMA__FOLD_VARIANCE ? 3 : 1;
+    }
+    fold->unit_floats = COUNT_FLOATS + (parts * fold->width + 15) / 16 * 16;
+    return true;
+}
+
+/* Everything about a call that its shapes say. False when its folds are of another form. */
+static bool prepare(fused_job *job, const soma__call *call)
+{
+    const soma__program *p = call->program;
+    job->program = p;
+    for (int i = 0; i < p->loads; i++) {
+        const soma__view *v = &call->in[i];
+        job->in[i].data = v->data;
+        job->in[i].dtype = v->dtype;
+        job->in[i].size = (int64_t)soma_dtype_size(v->dtype);
+        job->in[i].copy = false;
+        soma__broadcast_strides(&v->shape, &p->shape, job->in[i].stride);
+    }
+    for (int k = 0; k < p->stores; k++) {
+        job->out[k].data = call->out[k].data;
+        job->out[k].dtype = call->out[k].dtype;
+        job->out[k].size = (int64_t)soma_dtype_size(call->out[k].dtype);
+    }
+    merge_dims(job);
+    find_direct(job);
+    place_buffers(job);
+    cut_tiles(job);
+    return cut_folds(job);
+}
+
+static int64_t units(const fold_cut *fold)
+{
+    return fold->groups * fold->chunks;
+}
+
+static bool is_empty(const soma_shape *shape)
+{
+    for (int d = 0; d < shape->ndim; d++)
+        if (shape->dim[d] == 0)
+            return true;
+    return false;
+}
+
+static const char *refuses_folds(const soma__call *call)
+{
+    const soma__program *p = call->program;
+    fused_job job;
+    if (is_empty(&p->shape))
+        return "there is nothing to fold";
+    for (int k = 0; k < p->stores; k++)
+        if (p->fold[k] != SOMA__FOLD_NONE && call->out[k].dtype != SOMA_F32)
+            return "the dtype of a fold is not f32";
+    return prepare(&job, call) ? NULL : "the folded axes are not in one place";
+}
+
+const char *soma__refuses_fused(const soma__call *call)
+{
+    const soma__program *p = call->program;
+    if (!p)
+        return "there is no program";
+    if (p->loads > SOMA__PROGRAM_OPERANDS || p->stores > SOMA__PROGRAM_STORES ||
+        p->insns > SOMA__PROGRAM_INSNS || p->constants > MOST_CONSTANTS)
+        return "the program is too large";
+    if (p->stores != call->nout || p->loads != call->nin)
+        return "operands or outputs are not as many as the program has";
+    for (int i = 0; i < call->nin + call->nout; i++) {
+        const soma__view *v = i < call->nin ? &call->in[i] : &call->out[i - call->nin];
+        switch (v->dtype) {
+        case SOMA_F32:
+        case SOMA_U8:
+        case SOMA_I8:
+        case SOMA_I32:
+        case SOMA_BOOL:
+        case SOMA_BF16:
+        case SOMA_F16:
+            break;
+        default:
+            return "f64 and i64 do not fit f32 lanes";
+        }
+    }
+    return p->folded ? refuses_folds(call) : NULL;
+}
+
+size_t soma__scratch_fused(const soma__call *call, const soma__isa_table *isa, int threads)
+{
+    fused_job job;
+    (void)isa;
+    if (!call->program->folded || is_empty(&call->program->shape))
+        return 0;
+    prepare(&job, call);
+    /* A group that is one unit is done when the unit is. */
+    int64_t kept = job.fold.chunks > 1 ? units(&job.fold) : threads > 0 ? threads : 1;
+    return (size_t)(kept * job.fold.unit_floats) * sizeof(float);
+}
+
+/* --- folding a tile
+ * -------------------------------------------------------------------------------*/
+
+static float fold_two(soma__fold fold, float a, float b)
+{
+    if (fold == SOMA__FOLD_MAX || fold == SOMA__FOLD_MIN) {
+        bool beats = fold == SOMA__FOLD_MAX ? b > a : b < a;
+        return isnan(a) ? a : beats || isnan(b) ? b : a;
+    }
+    return a + b;
+}
+
+/* What a tile folds to by itself: to[0 … width of the tile). */
+static void fold_alone(const fused_job *job, soma__fold fold, const soma__strip *s, int64_t rows,
+                       int64_t n, float *to)
+{
+    fold = fold == SOMA__FOLD_MAX || fold == SOMA__FOLD_MIN ? fold : SOMA__FOLD_SUM;
+    if (job->fold.kind == FOLD_COLUMNS) {
+        job->reduce->columns(fold, s->p, rows, n, s->ld, to);
+        return;
+    }
+    job->reduce->rows(fold, s->p, rows, n, s->ld, to);
+    for (int64_t r = 1; job->fold.kind == FOLD_ALL && r < rows; r++)
+        to[0] = fold_two(fold, to[0], to[r]);
+}
+
+/* Adds a tile to sums of deviations from a shift, and of their squares. The shift is the mean of
+ * the unit's first tile: were it far from the unit's own, the variance that this alone makes would
+ * outweigh what cancels. */
+static void add_deviations(const fused_job *job, const fused_frame *frame, const soma__strip *s,
+                           int64_t rows, int64_t n, int64_t width, float *acc)
+{
+    float *shift = acc, *sum = acc + job->fold.width, *squares = sum + job->fold.width;
+    const int64_t cells = job->fold.kind == FOLD_COLUMNS ? rows
+                          : job->fold.kind == FOLD_ROWS  ? n
+                                                         : rows * n;
+    if (frame->count == 0) {
+        float own[LARGEST_TILE];
+        fold_alone(job, SOMA__FOLD_SUM, s, rows, n, own);
+        for (int64_t i = 0; i < width; i++) {
+            shift[i] = own[i] / (float)cells;
+            sum[i] = squares[i] = 0;
+        }
+    }
+    if (job->fold.kind == FOLD_COLUMNS) {
+        job->reduce->centred_columns(s->p, rows, n, s->ld, shift, sum, squares);
+    } else if (job->fold.kind == FOLD_ROWS) {
+        job->reduce->centred_rows(s->p, rows, n, s->ld, shift, sum, squares);
+    } else {
+        for (int64_t r = 0; r < rows; r++)
+            job->reduce->centred_rows(s->p + r * s->ld, 1, n, s->ld, shift, sum, squares);
+    }
+}
+
+static void fold_tile(const fused_job *job, fused_frame *frame, int k, int64_t rows, int64_t n)
+{
+    const soma__program *p = job->program;
+    const soma__strip *s = &frame->strip[p->store[k]];
+    float own[LARGEST_TILE], spread[LARGEST_TILE];
+    soma__strip all = {spread, n, false};
+    int64_t width = job->fold.kind == FOLD_COLUMNS ? n : job->fold.kind == FOLD_ROWS ? rows : 1;
+    float *acc = frame->partial + COUNT_FLOATS + job->fold.part[k] * job->fold.width;
+    if (s->splat) { /* an operand that broadcasts */
+        job->isa->store(SOMA_F32, spread, n, rows, n, s);
+        s = &all;
+    }
+    if (p->fold[k] == SOMA__FOLD_VARIANCE) {
+        add_deviations(job, frame, s, rows, n, width, acc);
+        return;
+    }
+    fold_alone(job, p->fold[k], s, rows, n, own);
+    if (frame->count == 0)
+        memcpy(acc, own, (size_t)width * sizeof(float));
+    else if (p->fold[k] == SOMA__FOLD_MAX || p->fold[k] == SOMA__FOLD_MIN)
+        for (int64_t i = 0; i < width; i++)
+            acc[i] = fold_two(p->fold[k], acc[i], own[i]);
+    else
+        for (int64_t i = 0; i < width; i++)
+            acc[i] += own[i];
 }
 
 /* --- running a tile
@@ -332,7 +551,12 @@ static void run_tile(const fused_job *job, fused_frame *frame, const window *in,
         strip[insn->dst] = d;
     }
     for (int k = 0; k < p->stores; k++)
-        if (!job->stored[k]) /* out[k] is set for each k < p->stores, which does not change */
+        if (p->fold[k] != SOMA__FOLD_NONE)
+            fold_tile(job, frame, k, rows, n);
+    for (int k = 0; k < p->stores; k++)
+        if (!job->stored[k] &&
+            p->fold[k] ==
+                SOMA__FOLD_NONE) /* out[k] is set for each k < p->stores, which does not change */
             /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
             job->isa->store(job->out[k].dtype, out[k].data, out[k].ld, rows, n,
                             &strip[p->store[k]]);
@@ -350,8 +574,9 @@ static void fill_constants(const soma__program *p, fused_frame *frame)
 /* --- whole arrays
  * --------------------------------------------------------------------------------- */
 
-/* Where tile `t` begins: its row and column in the last two dims, and the number of its matrix. */
-static void run_one(const fused_job *job, fused_frame *frame, int64_t t)
+/* Runs tile `t`; returns how many elements of it a fold makes one. Where it begins: its row and
+ * column in the last two dims, and the number of its matrix. */
+static int64_t run_one(const fused_job *job, fused_frame *frame, int64_t t)
 {
     const soma__program *p = job->program;
     int last = job->dims - 1, above = last > 0 ? last - 1 : -1;
@@ -382,9 +607,11 @@ static void run_one(const fused_job *job, fused_frame *frame, int64_t t)
     }
     for (int k = 0; k < p->stores; k++) {
         int64_t at = (matrix * all_rows + row) * all_cols + col;
-        out[k] = (window){job->out[k].data + at * job->out[k].size, all_cols, true};
+        if (p->fold[k] == SOMA__FOLD_NONE)
+            out[k] = (window){job->out[k].data + at * job->out[k].size, all_cols, true};
     }
     run_tile(job, frame, in, out, rows, n);
+    return job->fold.kind == FOLD_COLUMNS ? rows : job->fold.kind == FOLD_ROWS ? n : rows * n;
 }
 
 static void run_block(void *context, int64_t block, int worker)
@@ -398,34 +625,131 @@ static void run_block(void *context, int64_t block, int worker)
         run_one(job, &frame, t);
 }
 
+/* --- whole folds
+ * ----------------------------------------------------------------------------------*/
+
+/* The tile that is the t-th of a group. */
+static int64_t tile_of(const fused_job *job, int64_t group, int64_t t)
+{
+    const fold_cut *fold = &job->fold;
+    if (fold->kind == FOLD_ALL)
+        return group * fold->tiles + t;
+    if (fold->kind == FOLD_COLUMNS)
+        return (group / job->col_tiles * fold->tiles + t) * job->col_tiles + group % job->col_tiles;
+    int64_t matrix = group / job->row_tiles * fold->lead + t / job->col_tiles;
+    return (matrix * job->row_tiles + group % job->row_tiles) * job->col_tiles + t % job->col_tiles;
+}
+
+/* Where in the outputs a group's results begin, and how many they are. */
+static int64_t results_of(const fused_job *job, int64_t group, int64_t *count)
+{
+    const fold_cut *fold = &job->fold;
+    int last = job->dims - 1;
+    int64_t all = fold->kind == FOLD_COLUMNS            ? job->dim[last]
+                  : fold->kind == FOLD_ROWS && last > 0 ? job->dim[last - 1]
+                                                        : 1;
+    int64_t cut = (all + fold->width - 1) / fold->width, first = group % cut * fold->width;
+    *count = all - first < fold->width ? all - first : fold->width;
+    return group / cut * all + first;
+}
+
+static void put_count(float *partial, int64_t count)
+{
+    memcpy(partial, &count, sizeof(count));
+}
+static int64_t get_count(const float *partial)
+{
+    int64_t count;
+    memcpy(&count, partial, sizeof(count));
+    return count;
+}
+
+/* Result i of a fold from its partial results, which lie unit_floats apart, one for each chunk. */
+static double combine(const fused_job *job, int k, const float *partial, int64_t i)
+{
+    const fold_cut *fold = &job->fold;
+    const float *from = partial + COUNT_FLOATS + fold->part[k] * fold->width + i;
+    soma__fold kind = job->program->fold[k];
+    double total = (double)from[0], mean = 0, count = 0;
+    if (kind == SOMA__FOLD_VARIANCE) {
+        total = 0;
+        for (int64_t c = 0; c < fold->chunks; c++, from += fold->unit_floats) {
+            /* Chan et al.: the deviations of both parts, and of their means from each other. */
+            double own = (double)get_count(partial + c * fold->unit_floats);
+            double sum = (double)from[fold->width], squares = (double)from[2 * fold->width];
+            double deviations = squares - sum * sum / own;
+            double away = (double)from[0] + sum / own - mean;
+            total += (deviations < 0 ? 0 : deviations) + away * away * count * own / (count + own);
+            count += own;
+            mean += away * own / count;
+        }
+    } else if (kind == SOMA__FOLD_MAX || kind == SOMA__FOLD_MIN) {
+        for (int64_t c = 1; c < fold->chunks; c++)
+            total = (double)fold_two(kind, (float)total, from[c * fold->unit_floats]);
+    } else {
+        for (int64_t c = 1; c < fold->chunks; c++)
+            total += (double)from[c * fold->unit_floats];
+    }
+    return kind == SOMA__FOLD_MEAN || kind == SOMA__FOLD_VARIANCE ? total / job->program->divisor[k]
+                                                                  : total;
+}
+
+static void finish_group(const fused_job *job, int64_t group, const float *partial)
+{
+    int64_t count, first = results_of(job, group, &count);
+    for (int k = 0; k < job->program->stores; k++) {
+        float *y = (float *)(void *)job->out[k].data + first;
+        if (job->program->fold[k] == SOMA__FOLD_NONE)
+            continue;
+        for (int64_t i = 0; i < count; i++)
+            y[i] = (float)combine(job, k, partial, i);
+    }
+}
+
+static void finish_block(void *context, int64_t group, int worker)
+{
+    const fused_job *job = context;
+    (void)worker;
+    finish_group(job, group, job->fold.partial + group * job->fold.chunks * job->fold.unit_floats);
+}
+
+static void fold_block(void *context, int64_t block, int worker)
+{
+    const fused_job *job = context;
+    const fold_cut *fold = &job->fold;
+    fused_frame frame;
+    int64_t end = (block + 1) * fold->block_units;
+    fill_constants(job->program, &frame);
+    for (int64_t u = block * fold->block_units; u < end && u < units(fold); u++) {
+        int64_t group = u / fold->chunks, first = u % fold->chunks * fold->chunk;
+        frame.partial = fold->partial + (fold->chunks > 1 ? u : worker) * fold->unit_floats;
+        frame.count = 0;
+        for (int64_t t = first; t < first + fold->chunk && t < fold->tiles; t++)
+            frame.count += run_one(job, &frame, tile_of(job, group, t));
+        put_count(frame.partial, frame.count);
+        if (fold->chunks == 1)
+            finish_group(job, group, frame.partial);
+    }
+}
+
 void soma__run_fused(const soma__call *call, const soma__isa_table *isa)
 {
-    const soma__program *p = call->program;
     fused_job job;
-    job.program = p;
+    if (is_empty(&call->program->shape))
+        return;
     job.isa = isa->fused;
-    for (int d = 0; d < p->shape.ndim; d++)
-        if (p->shape.dim[d] == 0)
-            return;
-    for (int i = 0; i < p->loads; i++) {
-        const soma__view *v = &call->in[i];
-        job.in[i].data = v->data;
-        job.in[i].dtype = v->dtype;
-        job.in[i].size = (int64_t)soma_dtype_size(v->dtype);
-        job.in[i].copy = false;
-        soma__broadcast_strides(&v->shape, &p->shape, job.in[i].stride);
+    job.reduce = isa->reduce;
+    prepare(&job, call);
+    if (job.fold.kind == FOLD_NOTHING) {
+        int64_t blocks = (job.tiles + job.block_tiles - 1) / job.block_tiles;
+        soma__parallel(call->pool, blocks, run_block, &job);
+        return;
     }
-    for (int k = 0; k < p->stores; k++) {
-        job.out[k].data = call->out[k].data;
-        job.out[k].dtype = call->out[k].dtype;
-        job.out[k].size = (int64_t)soma_dtype_size(call->out[k].dtype);
-    }
-    merge_dims(&job);
-    find_direct(&job);
-    place_buffers(&job);
-    cut_tiles(&job);
-    int64_t blocks = (job.tiles + job.block_tiles - 1) / job.block_tiles;
-    soma__parallel(call->pool, blocks, run_block, &job);
+    job.fold.partial = call->scratch;
+    int64_t blocks = (units(&job.fold) + job.fold.block_units - 1) / job.fold.block_units;
+    soma__parallel(call->pool, blocks, fold_block, &job);
+    if (job.fold.chunks > 1)
+        soma__parallel(call->pool, job.fold.groups, finish_block, &job);
 }
 
 /* --- epilogues
@@ -452,6 +776,7 @@ void soma__epilogue_run(const soma__call *call, const soma__isa_table *isa, floa
     fused_frame frame;
     job.program = p;
     job.isa = isa->fused;
+    job.fold.kind = FOLD_NOTHING;
     job.dims = 2;
     job.in[0] = (place){.data = (char *)block, .dtype = SOMA_F32, .size = 4, .stride = {ld, 1}};
     for (int i = 1; i < p->loads; i++) {

@@ -183,6 +183,60 @@ static void fold_columns(soma__fold fold, const float *x, int64_t rows, int64_t 
         all_columns(SOMA__FOLD_MIN, x, rows, n, ld, y);
 }
 
+/* --- deviations ----------------------------------------------------------------------------------
+ */
+
+static void centred_columns(const float *x, int64_t rows, int64_t n, int64_t ld, const float *shift,
+                            float *sum, float *squares)
+{
+    for (int64_t i = 0; i < n; i += VF_WIDTH) {
+        const int64_t k = n - i < VF_WIDTH ? n - i : VF_WIDTH;
+        const vf from = vf_load_part(shift + i, k);
+        vf s = vf_zero(), q = s, t = s, u = s;
+        int64_t r = 0;
+        if (k == VF_WIDTH)
+            for (; r + 2 <= rows; r += 2) {
+                vf a = vf_load(x + r * ld + i) - from, b = vf_load(x + (r + 1) * ld + i) - from;
+                s += a;
+                t += b;
+                q = vf_fma(a, a, q);
+                u = vf_fma(b, b, u);
+            }
+        for (; r < rows; r++) {
+            vf a = vf_load_part(x + r * ld + i, k) - from;
+            s += a;
+            q = vf_fma(a, a, q);
+        }
+        vf_store_part(sum + i, vf_load_part(sum + i, k) + (s + t), k);
+        vf_store_part(squares + i, vf_load_part(squares + i, k) + (q + u), k);
+    }
+}
+
+static void centred_rows(const float *x, int64_t rows, int64_t n, int64_t ld, const float *shift,
+                         float *sum, float *squares)
+{
+    for (int64_t r = 0; r < rows; r++, x += ld) {
+        const vf from = vf_set1(shift[r]);
+        vf s = vf_zero(), q = s, t = s, u = s;
+        int64_t i = 0;
+        for (; i + 2 * VF_WIDTH <= n; i += 2 * VF_WIDTH) {
+            vf a = vf_load(x + i) - from, b = vf_load(x + i + VF_WIDTH) - from;
+            s += a;
+            t += b;
+            q = vf_fma(a, a, q);
+            u = vf_fma(b, b, u);
+        }
+        for (; i < n; i += VF_WIDTH) {
+            int64_t k = n - i < VF_WIDTH ? n - i : VF_WIDTH;
+            vf a = vf_select(vm_first(k), vf_load_part(x + i, k) - from, vf_zero());
+            s += a;
+            q = vf_fma(a, a, q);
+        }
+        sum[r] += vf_sum(s + t);
+        squares[r] += vf_sum(q + u);
+    }
+}
+
 /* --- argmax, argmin
  * --------------------------------------------------------------------------------------- */
 
@@ -240,5 +294,7 @@ const struct soma__isa_reduce SOMA__ISA_NAME(soma__isa_reduce) = {
     .columns = fold_columns,
     .arg_rows = arg_rows,
     .arg_columns = arg_columns,
+    .centred_columns = centred_columns,
+    .centred_rows = centred_rows,
     .divide = divide,
 };
