@@ -177,7 +177,8 @@ static uint8_t simplify(const soma__program *p, const soma__insn *insn)
 static void place_buffers(fused_job *job)
 {
     const soma__program *p = job->program;
-    int count = 0;
+    bool written[SOMA__PROGRAM_REGISTERS] = {false};
+    int count = 0, most = p->loads;
     for (int i = 0; i < p->loads; i++) {
         const place *in = &job->in[i];
         bool whole = in->dtype == SOMA_F32 && in->stride[job->dims - 1] != 0 && !in->copy;
@@ -189,9 +190,15 @@ static void place_buffers(fused_job *job)
         int dst = p->insn[i].dst;
         job->code[i] = simplify(p, &p->insn[i]);
         job->arity[i] = (uint8_t)soma__scalar_arity((soma__scalar)job->code[i]);
+        most += !written[dst];
+        written[dst] = true;
         if (job->direct[i] < 0 && job->buffer[dst] < 0)
             job->buffer[dst] = (int8_t)count++;
     }
+    /* How folds are cut must not depend on addresses, which are not known when scratch is asked
+     * for: then every operand and register counts. */
+    if (p->folded)
+        count = most;
     int64_t tile = count ? BUFFER_FLOATS / count / 64 * 64 : LARGEST_TILE;
     job->tile = tile < SMALLEST_TILE ? SMALLEST_TILE : tile > LARGEST_TILE ? LARGEST_TILE : tile;
 }
