@@ -1,6 +1,7 @@
 # The two commands of the README, and the daily ones. CMake does the building.
 BUILD ?= build
 CMAKE_FLAGS ?=
+BENCH_FLAGS ?=
 PREFIX ?= /usr/local
 
 .PHONY: all build deps demo test install format check bench clean
@@ -34,8 +35,10 @@ check:
 	@scripts/check-includes.py
 	@scripts/check-symbols.sh $(BUILD)
 
+# Beside PyTorch and ONNX Runtime, which are installed into the build folder unless BENCH_PYTHON names a
+# Python that has them: BENCH_FLAGS="--only matmul --quick" and the like (bench/compare.py --help).
 bench: build
-	@$(BUILD)/soma bench
+	@python3 bench/compare.py --soma $(BUILD)/soma --out $(BUILD)/compare $(BENCH_FLAGS)
 
 clean:
 	@rm -rf $(BUILD)

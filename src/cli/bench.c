@@ -22,7 +22,31 @@ typedef struct timing {
     double median, least, most;
     int runs;
     int64_t allocations; /* during these runs */
+    double peak_bytes;   /* the most memory of this process since the line began; 0: unknown */
 } timing;
+
+/* The process' largest resident size so far starts anew, or is read; where the system has it. */
+static void forget_peak(void)
+{
+    FILE *file = fopen("/proc/self/clear_refs", "w");
+    if (file) {
+        fputs("5", file);
+        fclose(file);
+    }
+}
+
+static double peak_memory(void)
+{
+    char line[256];
+    double kib = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "VmHWM: %lf kB", &kib) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return kib * 1024;
+}
 
 static int by_value(const void *a, const void *b)
 {
@@ -65,6 +89,7 @@ static void show_json(const bench *b, const bench_row *row, const bench_job *job
     cli_json_number(&json, "most", t->most);
     cli_json_int(&json, "runs", t->runs);
     cli_json_int(&json, "allocations", t->allocations);
+    cli_json_number(&json, "peak_bytes", t->peak_bytes);
     cli_json_number(&json, "flops", info.flops);
     cli_json_number(&json, "flops_per_second", info.flops / t->median);
     cli_json_number(&json, "share_of_peak", info.flops / t->median / b->machine.flops);
@@ -90,7 +115,7 @@ static void show(bench *b, const bench_row *row, const bench_job *job, const tim
            t->least * 1e3, rate / 1e9, row->memory ? "GB/s" : "GFLOP/s",
            100 * rate / (row->memory ? b->machine.bandwidth : b->machine.flops));
     if (job->samples)
-        printf(" %10.0f %s/s", (double)job->samples / t->median, row->unit ? row->unit : "samples");
+        printf(" %9.0f %s/s", (double)job->samples / t->median, row->unit ? row->unit : "samples");
     if (t->allocations)
         printf(" (%lld allocations)", (long long)t->allocations);
     printf("\n");
@@ -115,11 +140,13 @@ static soma_status run_row(bench *b, const bench_row *row, soma_error *err)
 {
     bench_job job = {.context = b->context, .plain = b->args->out != NULL};
     timing t;
+    forget_peak();
     soma_status status = row->open(&job, row->size, err);
     if (status == SOMA_OK && b->args->out)
         status = bench_out(&job, b->args->out, err);
     if (status == SOMA_OK)
         status = time_runs(b, job.session, &t, err);
+    t.peak_bytes = peak_memory();
     if (status == SOMA_OK)
         show(b, row, &job, &t);
     bench_clear(&job);

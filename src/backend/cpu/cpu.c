@@ -2,6 +2,7 @@
  * them. The only state is the result of the detection, made once. */
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -112,15 +113,20 @@ static const soma__kernel kernels_avx512[] = {
 /* --- measuring ----------------------------------------------------------------------------------
  */
 
-#define BURN_ROUNDS 100000
-#define ARRAY_BYTES ((size_t)64 << 20) /* several times a core's own caches */
+/* One round of a measurement takes well under a millisecond, so that of the many that are made some
+ * are not disturbed by other programs. */
+#define BURN_ROUNDS 25000
+#define ARRAY_BYTES ((size_t)64 << 20) /* at least; and twice the last cache, if that has a size   \
+                                        */
+#define MOST_CACHE (1 << 30)           /* that is believed */
 #define CHUNK_FLOATS 65536
+#define ROUND_BYTES ((size_t)8 << 20)
 #define MEASURE_SECONDS 0.08
 
 typedef struct probe {
     const struct soma__isa_gemm *gemm;
-    const float *array;
-    double *flops; /* a cache line for each worker */
+    const float *array; /* what the next round sweeps */
+    double *flops;      /* a cache line for each worker */
     float *sink;
 } probe;
 
@@ -137,41 +143,71 @@ static void sum_block(void *context, int64_t block, int worker)
     p->sink[worker * 16] += p->gemm->sum(p->array + block * CHUNK_FLOATS, CHUNK_FLOATS);
 }
 
-/* The best of several rounds, since other programs may take the CPUs for a while. */
+/* Swept from end to end, it has left every cache when it is swept again. */
+static size_t array_bytes(void)
+{
+    size_t bytes = ARRAY_BYTES;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    if (cache > 0 && cache < MOST_CACHE && 2 * (size_t)cache > bytes)
+        bytes = 2 * (size_t)cache;
+#endif
+    return bytes / ROUND_BYTES * ROUND_BYTES;
+}
+
+static double best_flops(probe *p, soma__pool *pool)
+{
+    const int threads = soma__pool_threads(pool);
+    double best = 0;
+    for (double start = soma__seconds(); soma__seconds() - start < MEASURE_SECONDS;) {
+        memset(p->flops, 0, (size_t)threads * 64);
+        double begin = soma__seconds(), total = 0;
+        soma__parallel(pool, (int64_t)threads * 8, burn_block, p);
+        double seconds = soma__seconds() - begin;
+        for (int i = 0; i < threads; i++)
+            total += p->flops[i * 8];
+        if (total / seconds > best)
+            best = total / seconds;
+    }
+    return best;
+}
+
+static double best_bandwidth(probe *p, soma__pool *pool, const float *array, size_t bytes)
+{
+    const int64_t chunks = (int64_t)(ROUND_BYTES / (CHUNK_FLOATS * sizeof(float)));
+    double best = 0;
+    size_t at = 0;
+    for (double start = soma__seconds(); soma__seconds() - start < MEASURE_SECONDS;) {
+        p->array = array + at / sizeof(float);
+        double begin = soma__seconds();
+        soma__parallel(pool, chunks, sum_block, p);
+        double rate = (double)ROUND_BYTES / (soma__seconds() - begin);
+        if (rate > best)
+            best = rate;
+        at = at + 2 * ROUND_BYTES <= bytes ? at + ROUND_BYTES : 0;
+    }
+    return best;
+}
+
+/* The best of many rounds, since other programs may take the CPUs for a while. */
 static soma_status measure(const soma__isa_table *isa, soma__pool *pool, soma_machine *out,
                            soma_error *err)
 {
     const int threads = soma__pool_threads(pool);
-    const size_t chunks = ARRAY_BYTES / (CHUNK_FLOATS * sizeof(float));
-    float *array = soma__aligned(ARRAY_BYTES);
+    const size_t bytes = array_bytes();
+    float *array = soma__aligned(bytes);
     double *flops = soma__aligned((size_t)threads * 64);
     float *sink = soma__aligned((size_t)threads * 64);
     soma_status status = SOMA_OK;
     if (!array || !flops || !sink) {
         status = soma__fail(err, SOMA_MEMORY, "out of memory while measuring the machine");
     } else {
-        memset(array, 0, ARRAY_BYTES);
+        memset(array, 0, bytes);
         memset(sink, 0, (size_t)threads * 64);
-        probe p = {.gemm = isa->gemm, .array = array, .flops = flops, .sink = sink};
-        *out = (soma_machine){0};
+        probe p = {.gemm = isa->gemm, .flops = flops, .sink = sink};
         soma__pool_enter(pool);
-        for (double start = soma__seconds(); soma__seconds() - start < MEASURE_SECONDS;) {
-            memset(flops, 0, (size_t)threads * 64);
-            double begin = soma__seconds(), total = 0;
-            soma__parallel(pool, (int64_t)threads * 8, burn_block, &p);
-            double time = soma__seconds() - begin;
-            for (int i = 0; i < threads; i++)
-                total += flops[i * 8];
-            if (total / time > out->flops)
-                out->flops = total / time;
-        }
-        for (double start = soma__seconds(); soma__seconds() - start < MEASURE_SECONDS;) {
-            double begin = soma__seconds();
-            soma__parallel(pool, (int64_t)chunks, sum_block, &p);
-            double rate = (double)ARRAY_BYTES / (soma__seconds() - begin);
-            if (rate > out->bandwidth)
-                out->bandwidth = rate;
-        }
+        out->flops = best_flops(&p, pool);
+        out->bandwidth = best_bandwidth(&p, pool, array, bytes);
         soma__pool_leave(pool);
     }
     soma__free(array);
