@@ -407,6 +407,7 @@ def export(name, folder, path):
     net = network(name, True)
     load(net, folder)
     x = torch.from_numpy(channels_first(read_archive(os.path.join(folder, "before.safetensors"))["x"]))
+    x = x if "inference" in name else x[:1]  # of what is trained in batches, single pictures are read
     torch.onnx.export(net.eval(), (x,), path, input_names=["x"], output_names=["y"], dynamo=False)
 
 

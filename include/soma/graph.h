@@ -151,13 +151,18 @@ typedef struct soma_profile_row {
     const char *op;     /* "conv2d+add+relu" */
     const char *name;   /* the user's name, or "" */
     const char *kernel; /* "cpu:gemm avx512", "reference" */
-    double seconds;     /* mean per run */
+    double seconds;     /* median of the runs, without what it takes to look at the clock */
     double flops, bytes;
 } soma_profile_row;
 /* Runs `runs` times and reports; `*rows` is borrowed from the session until its next profile. */
 SOMA_MUST_CHECK SOMA_API soma_status soma_session_profile(soma_session *session, int runs,
                                                           const soma_profile_row **rows, int *count,
                                                           soma_error *err);
+/* Runs `runs` times and tells when each step began: times [runs][steps + 1], the caller's, in
+ * seconds of a clock of its own; step i of a run is over when i + 1 begins, and the last entry is
+ * the end of the run. `steps` is what soma_plan_describe says. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_session_trace(soma_session *session, int runs,
+                                                        double *times, soma_error *err);
 
 /* What this machine reaches: f32 flops per second and bytes per second from memory, measured now
  * (about 0.2 s) with the context's threads and instruction set. */

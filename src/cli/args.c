@@ -53,7 +53,7 @@ static const option options[] = {
     {"train", 0, OPTION_FLAG, NULL, AT(train), 0,
      "the training step (forward, backward, update) instead of inference"},
     {"runs", 0, OPTION_NUMBER, "N", AT(runs), 1,
-     "runs to average over; default: 20 (of bench: half a second)"},
+     "runs to take the median of; default: 20 (of bench: half a second)"},
     {"layer", 0, OPTION_TEXT, "NAME", AT(layer), 0, "the layer whose outputs are looked at"},
     {"clusters", 0, OPTION_NUMBER, "K", AT(clusters), 1,
      "clusters; default: as many as there are classes"},
@@ -75,6 +75,10 @@ static const option options[] = {
      "leave out what occurs less often; default: 1, of bpe 2"},
     {"lowercase", 0, OPTION_FLAG, NULL, AT(lowercase), 0, "turn text into lower case first"},
     {"nfc", 0, OPTION_FLAG, NULL, AT(nfc), 0, "compose characters (Unicode NFC) first"},
+    {"by", 0, OPTION_TEXT, "WHAT", AT(by), 0,
+     "add steps up by kernel, op or name, longest first; default: step"},
+    {"trace", 0, OPTION_TEXT, "FILE", AT(trace), 0,
+     "write the runs as JSON for chrome://tracing or Perfetto"},
     {"dot", 0, OPTION_TEXT, "FILE", AT(dot), 0, "write the plan as a Graphviz picture"},
 };
 #define OPTION_COUNT (sizeof options / sizeof options[0])

@@ -78,9 +78,9 @@ static void age_norms(soma_model *model)
             continue;
         const char *dot = strrchr(p->name, '.');
         bool around_one = dot && (!strcmp(dot, ".weight") || !strcmp(dot, ".running_var"));
-        float *value = soma_tensor_f32(p->tensor);
         for (int64_t k = 0; k < soma_tensor_count(p->tensor); k++)
-            value[k] = (around_one ? 0.75f : -0.25f) + 0.5f * (float)((k * 7 + i) % 16) / 15;
+            soma_tensor_set(p->tensor, k,
+                            (around_one ? 0.75 : -0.25) + 0.5 * (double)((k * 7 + i) % 16) / 15);
     }
 }
 

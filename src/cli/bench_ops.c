@@ -1,19 +1,28 @@
 /* bench_ops.c: single ops of `soma bench`, on random numbers. */
 #include "base/rng.h"
 #include "cli/bench.h"
+#include "tensor/tensor.h"
 
 soma_tensor *bench_tensor(bench_job *job, const char *name, soma_shape shape, double low,
                           double high, soma_error *err)
 {
-    soma_tensor *tensor;
-    if (soma_tensor_create(&tensor, SOMA_F32, shape, err) != SOMA_OK)
-        return NULL;
+    size_t bytes;
+    soma_tensor *tensor = NULL;
     soma__rng_key key = {.seed = 1, .stream = soma__rng_stream(name)};
-    float *value = soma_tensor_f32(tensor);
-    int64_t count = soma_tensor_count(tensor);
+    float *value = soma__shape_bytes(&shape, SOMA_F32, &bytes) ? soma__aligned(bytes) : NULL;
+    if (!value) {
+        (void)soma__fail(err, SOMA_MEMORY, "no memory for '%s'", name);
+        return NULL;
+    }
+    int64_t count = (int64_t)(bytes / sizeof *value);
     soma__rng_uniforms(&key, 0, count, value);
     for (int64_t i = 0; i < count; i++)
         value[i] = (float)(low + (high - low) * (double)value[i]);
+    /* A copy, since a plan prepares only weights to which nobody has a pointer. */
+    soma_status status = soma_tensor_from(&tensor, SOMA_F32, shape, value, err);
+    soma__free(value);
+    if (status != SOMA_OK)
+        return NULL;
     job->name[job->tensors] = name;
     job->tensor[job->tensors++] = tensor;
     return tensor;
@@ -29,6 +38,7 @@ static soma_status end(bench_job *job, const soma_var *y, int outputs, const som
                        int update_count, soma_error *err)
 {
     SOMA__TRY(soma_plan_create(&job->plan, job->context, y, outputs, updates, update_count, err));
+    SOMA__TRY(soma_plan_prepare(job->plan, err));
     SOMA__TRY(soma_session_create(&job->own, job->plan, err));
     job->session = job->own;
     for (int i = 0; i < job->tensors; i++) {
@@ -41,7 +51,7 @@ static soma_status end(bench_job *job, const soma_var *y, int outputs, const som
     return SOMA_OK;
 }
 
-/* An input, or a variable as weights are: the plan may keep those packed. */
+/* An input, or a variable as weights are, which the plan keeps as its kernels want it. */
 static soma_var input(bench_job *job, const char *name, soma_shape shape, soma_error *err)
 {
     if (!bench_tensor(job, name, shape, -1, 1, err))

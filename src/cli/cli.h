@@ -34,7 +34,7 @@ typedef struct arguments {
     bool help, json, rate, overfit, gradients, quiet, dry_run, no_check, resume, list, layers,
         transforms, train, invert, force, lowercase, nfc;
     bool optimizers, schedules, losses;
-    const char *data, *out, *isa, *label, *sheet, *url, *dot, *plot, *layer, *kind;
+    const char *data, *out, *isa, *label, *sheet, *url, *dot, *plot, *layer, *kind, *by, *trace;
     int64_t threads, folds, steps, clusters, seed, epochs, batch, runs, top, limit, size, min_count;
     bool seed_given;
 } arguments;

@@ -59,10 +59,14 @@ const command cli_commands[] = {
      "set data", 1, 1, cli_run_summary},
     {"profile", "MODEL|RECIPE [options]", "time, flops and bytes of each step of a plan",
      "Runs inference (or with --train the whole training step) and prints each kernel call with its "
-     "share of the time and of the peak measured on this machine.",
+     "share of the time and of the peak measured on this machine. The column roof has how many times "
+     "longer a step takes than its flops at the peak, or its bytes from memory, would; a step whose data "
+     "lies in caches may take less than once.",
      "soma profile mnist-cnn --train --batch 64\ta training step\n"
+     "soma profile mnist-cnn --train --by kernel\twhich kernels it spends its time in\n"
+     "soma profile mnist-cnn --train --trace step.json\ta picture over time, in Perfetto\n"
      "soma profile model.safetensors --batch 1 --dot plan.dot\tinference, and a picture of the plan\n",
-     "set data batch train runs dot", 1, 1, cli_run_profile},
+     "set data batch train runs by trace dot", 1, 1, cli_run_profile},
     {"ops", "[NAME] [options]", "the ops of graphs; layers, transforms, losses, optimizers of recipes",
      "Without a name, a line for each; with a name, all that is known of it.",
      "soma ops\tall ops\nsoma ops conv2d\tone\nsoma ops --layers dense\ta layer and its keys\n"

@@ -1,12 +1,15 @@
 /* profile.c: `soma profile`: where the time of a plan goes, against what the machine can do. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
-#include "cli/cli.h"
+#include "cli/profile.h"
 #include "train/step.h"
 
 #define DEFAULT_BATCH 32
 #define DEFAULT_RUNS 20
+#define MOST_TRACED 100 /* runs, so that a trace stays small enough to be looked at */
+#define MOST_RUNS 10000
 
 /* What is profiled: an inference plan, or a training step that owns its session. */
 typedef struct subject {
@@ -103,123 +106,69 @@ static soma_status write_dot(const subject *s, const char *path, soma_error *err
     return status;
 }
 
-static double share(double part, double whole)
+static int by_value(const void *a, const void *b)
 {
-    return whole > 0 ? part / whole : 0;
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
-static void print_rows(const soma_profile_row *rows, int count, double total,
-                       const soma_machine *machine)
+/* The median of runs as training and prediction make them, nothing measured within. */
+static soma_status time_whole(const subject *s, int runs, double *out, soma_error *err)
 {
-    printf("%-30s %-22s %-28s %10s %6s %8s %6s %7s\n", "op", "name", "kernel", "us", "time",
-           "GFLOP/s", "peak", "GB/s");
-    for (int i = 0; i < count; i++) {
-        const soma_profile_row *r = &rows[i];
-        double rate = share(r->flops, r->seconds);
-        printf("%-30.30s %-22.22s %-28.28s %10.1f %5.1f%% %8.2f %5.1f%% %7.2f\n", r->op, r->name,
-               r->kernel, r->seconds * 1e6, 100 * share(r->seconds, total), rate / 1e9,
-               100 * share(rate, machine->flops), share(r->bytes, r->seconds) / 1e9);
+    double *seconds = soma__calloc((size_t)runs, sizeof *seconds);
+    soma_status status = SOMA_OK;
+    if (!seconds)
+        return soma__fail(err, SOMA_MEMORY, "no memory for the times of %d runs", runs);
+    for (int i = 0; i < runs && status == SOMA_OK; i++) {
+        double before = soma__seconds();
+        status = soma_session_run(s->session, err);
+        seconds[i] = soma__seconds() - before;
     }
+    qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
+    *out = seconds[runs / 2];
+    soma__free(seconds);
+    return status;
 }
 
-static void json_rows(const soma_profile_row *rows, int count)
+static soma_status profile(subject *s, const arguments *args, profile_by by, soma_error *err)
 {
-    for (int i = 0; i < count; i++) {
-        cli_json json;
-        cli_json_begin(&json, "step");
-        cli_json_string(&json, "op", rows[i].op);
-        cli_json_string(&json, "name", rows[i].name);
-        cli_json_string(&json, "kernel", rows[i].kernel);
-        cli_json_number(&json, "seconds", rows[i].seconds);
-        cli_json_number(&json, "flops", rows[i].flops);
-        cli_json_number(&json, "bytes", rows[i].bytes);
-        cli_json_end(&json);
-    }
-}
-
-static void print_totals(const subject *s, const arguments *args, double total,
-                         const soma_plan_info *info, const soma_machine *machine)
-{
-    char a[32], b[32], c[32], d[32];
-    double rate = share(info->flops, total);
-    printf(
-        "\n%s of %lld samples: %.3f ms, %s samples/s, %.1f GFLOP/s (%.1f %% of the peak %.1f, %.1f "
-        "GB/s)\n",
-        args->train ? "a training step" : "inference", (long long)s->batch, total * 1e3,
-        soma__format_count((int64_t)(share((double)s->batch, total) + 0.5), a, sizeof a),
-        rate / 1e9, 100 * share(rate, machine->flops), machine->flops / 1e9,
-        machine->bandwidth / 1e9);
-    printf(
-        "%lld nodes in %lld steps, %lld of them fused; buffers %s (%s without reuse), weights %s, "
-        "prepared %s\n",
-        (long long)info->nodes, (long long)info->steps, (long long)info->fused,
-        soma__format_bytes((double)info->arena_bytes, a, sizeof a),
-        soma__format_bytes((double)info->unplanned_bytes, b, sizeof b),
-        soma__format_bytes((double)info->variable_bytes, c, sizeof c),
-        soma__format_bytes((double)info->prepared_bytes, d, sizeof d));
-}
-
-static void json_totals(const subject *s, double total, const soma_plan_info *info,
-                        const soma_machine *machine)
-{
-    cli_json json;
-    cli_json_begin(&json, "done");
-    cli_json_int(&json, "batch", s->batch);
-    cli_json_number(&json, "seconds", total);
-    cli_json_number(&json, "flops", info->flops);
-    cli_json_number(&json, "bytes", info->bytes);
-    cli_json_int(&json, "steps", info->steps);
-    cli_json_int(&json, "nodes", info->nodes);
-    cli_json_int(&json, "fused", info->fused);
-    cli_json_int(&json, "arena_bytes", (int64_t)info->arena_bytes);
-    cli_json_int(&json, "unplanned_bytes", (int64_t)info->unplanned_bytes);
-    cli_json_int(&json, "variable_bytes", (int64_t)info->variable_bytes);
-    cli_json_int(&json, "prepared_bytes", (int64_t)info->prepared_bytes);
-    cli_json_number(&json, "peak_flops", machine->flops);
-    cli_json_number(&json, "peak_bandwidth", machine->bandwidth);
-    cli_json_int(&json, "threads", soma_context_threads(s->m.context));
-    cli_json_string(&json, "isa", soma_context_isa(s->m.context));
-    cli_json_end(&json);
-}
-
-static soma_status profile(subject *s, const arguments *args, soma_error *err)
-{
-    const soma_profile_row *rows;
-    int count;
-    soma_machine machine;
+    int runs = (int)(args->runs ? args->runs : DEFAULT_RUNS);
     SOMA__TRY(subject_open(s, args, err));
     if (args->dot)
         SOMA__TRY(write_dot(s, args->dot, err));
-    SOMA__TRY(soma_machine_measure(s->m.context, &machine, err));
+    profile_result p = {.batch = s->batch,
+                        .threads = soma_context_threads(s->m.context),
+                        .isa = soma_context_isa(s->m.context)};
+    SOMA__TRY(soma_machine_measure(s->m.context, &p.machine, err));
     /* A first run brings weights into the caches and pages into memory. */
     SOMA__TRY(soma_session_run(s->session, err));
-    SOMA__TRY(soma_session_profile(s->session, (int)(args->runs ? args->runs : DEFAULT_RUNS), &rows,
-                                   &count, err));
-    soma_plan_info info;
-    soma_plan_describe(soma_session_plan(s->session), &info);
-    double total = 0;
-    for (int i = 0; i < count; i++)
-        total += rows[i].seconds;
-    if (args->json) {
-        json_rows(rows, count);
-        json_totals(s, total, &info, &machine);
-        return SOMA_OK;
+    SOMA__TRY(time_whole(s, runs, &p.whole, err));
+    SOMA__TRY(soma_session_profile(s->session, runs, &p.rows, &p.count, err));
+    soma_plan_describe(soma_session_plan(s->session), &p.info);
+    for (int i = 0; i < p.count; i++) {
+        p.total += p.rows[i].seconds;
+        p.least += profile_least(&p, p.rows[i].flops, p.rows[i].bytes);
     }
-    if (!args->quiet)
-        print_rows(rows, count, total, &machine);
-    print_totals(s, args, total, &info, &machine);
-    return SOMA_OK;
+    if (args->trace)
+        SOMA__TRY(profile_trace(args->trace, s->session, &p,
+                                runs < MOST_TRACED ? runs : MOST_TRACED, err));
+    return profile_print(&p, by, args, err);
 }
 
 int cli_run_profile(const arguments *args)
 {
-    if (args->runs > 1000000) {
-        fprintf(stderr, "soma profile: --runs is at most 1000000\n");
+    profile_by by;
+    if (args->runs > MOST_RUNS) {
+        fprintf(stderr, "soma profile: --runs is at most %d\n", MOST_RUNS);
+        return EXIT_CODE_USAGE;
+    }
+    if (!profile_by_parse(args->by, &by)) {
+        fprintf(stderr, "soma profile: --by is step, kernel, op or name, not '%s'\n", args->by);
         return EXIT_CODE_USAGE;
     }
     subject s = {0};
     soma_error err = {0};
-    soma_status status = profile(&s, args, &err);
+    soma_status status = profile(&s, args, by, &err);
     int code = status == SOMA_OK ? EXIT_CODE_OK : cli_fail(args, status, &err);
     subject_close(&s);
     return code;

@@ -98,6 +98,29 @@ expect 0 "a training step of 16" "$soma" profile digits-mlp --train --batch 16 -
 check "no picture of the plan" grep -q digraph plan.dot
 expect_json "$soma" profile json/model.safetensors --json --runs 2
 expect_json "$soma" profile runs/line/model.safetensors --train --json --runs 2
+expect 0 "(roofline): it takes" "$soma" profile digits-cnn --runs 2
+for by in kernel op name; do
+    expect_json "$soma" profile digits-cnn --train --runs 2 --by $by --json
+    check "steps by $by do not add up" test "$(grep -o '"steps":[0-9]*' json.out | cut -d: -f2 | head -n -1 | awk '{s += $1} END {print s}')" \
+        = "$(tail -n 1 json.out | grep -o '"steps":[0-9]*' | cut -d: -f2)"
+done
+expect 0 "conv2d" "$soma" profile digits-cnn --runs 2 --by kernel
+expect 2 "--by is step, kernel, op or name" "$soma" profile digits-cnn --by time
+expect 0 "inference of 4" "$soma" profile digits-cnn --batch 4 --runs 3 --trace trace.json --quiet
+check "three runs are not in the trace" test "$(grep -c '"cat":"run"' trace.json)" = 3
+if command -v python3 >/dev/null; then
+    check "the trace is not what Perfetto reads" python3 - <<'CHECK'
+import json
+events = json.load(open("trace.json"))["traceEvents"]
+runs = [e for e in events if e.get("cat") == "run"]
+steps = [e for e in events if e["ph"] == "X" and e.get("cat") != "run"]
+assert len(steps) % 3 == 0 and all(e["dur"] >= 0 and set(e["args"]) == {"name", "kernel", "flops", "bytes"} for e in steps)
+assert any(e["args"]["flops"] > 0 for e in steps)
+for step in steps:  # each lies within one run
+    assert any(r["ts"] - 0.01 <= step["ts"] and step["ts"] + step["dur"] <= r["ts"] + r["dur"] + 0.01 for r in runs)
+CHECK
+fi
+expect 4 "" "$soma" profile iris --runs 1 --trace no/such/folder/trace.json
 
 # ops, data, bench
 expect 0 "conv2d" "$soma" ops

@@ -176,6 +176,13 @@ static void profile_has_a_row_per_step(void **state)
     assert_true(rows[0].bytes == 3 * 1024);
     assert_true(rows[0].seconds > 0 && rows[0].seconds < 1);
     assert_int_equal(soma_session_profile(s, 0, &rows, &count, NULL), SOMA_INVALID);
+    double times[2 * 3];
+    ok(soma_session_trace(s, 2, times, err));
+    for (int i = 1; i < 6; i++)
+        assert_true(times[i] >= times[i - 1]);
+    assert_true(times[5] > times[0] && times[5] - times[0] < 1);
+    assert_int_equal(soma_session_trace(s, 0, times, NULL), SOMA_INVALID);
+    assert_int_equal(soma_session_trace(s, 1, NULL, NULL), SOMA_INVALID);
     char *dot;
     ok(soma_plan_dot(&dot, soma_session_plan(s), err));
     assert_non_null(strstr(dot, "matmul+relu"));

@@ -116,8 +116,7 @@ static const soma__kernel kernels_avx512[] = {
 /* One round of a measurement takes well under a millisecond, so that of the many that are made some
  * are not disturbed by other programs. */
 #define BURN_ROUNDS 25000
-#define ARRAY_BYTES ((size_t)64 << 20) /* at least; and twice the last cache, if that has a size   \
-                                        */
+#define ARRAY_BYTES ((size_t)64 << 20) /* at least; and twice the last cache */
 #define MOST_CACHE (1 << 30)           /* that is believed */
 #define CHUNK_FLOATS 65536
 #define ROUND_BYTES ((size_t)8 << 20)
