@@ -42,6 +42,8 @@ soma_status soma_context_create(soma_context **out, const soma_context_options *
     if (!context)
         return soma__fail(err, SOMA_MEMORY, "no memory for a context");
     context->backend = backend;
+    const char *winograd = getenv("SOMA_WINOGRAD");
+    context->no_winograd = given.no_winograd || (winograd && !strcmp(winograd, "0"));
     if (pthread_mutex_init(&context->lock, NULL)) {
         soma__free(context);
         return soma__fail(err, SOMA_MEMORY, "no memory for a context's lock");

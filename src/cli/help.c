@@ -168,6 +168,7 @@ int cli_run_man(const arguments *args)
     fprintf(out, ".TP\n.B SOMA_DATA\nfolder to look for data sets in\n");
     fprintf(out, ".TP\n.B SOMA_THREADS\nthreads to compute with\n");
     fprintf(out, ".TP\n.B SOMA_ISA\ninstruction set to compute with\n");
+    fprintf(out, ".TP\n.B SOMA_WINOGRAD\n0: convolutions by their definition only\n");
     fprintf(out, ".SH EXAMPLES\n");
     for (int i = 0; i < cli_command_count; i++)
         each_example(cli_commands[i].examples, roff_example, out);

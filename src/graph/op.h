@@ -43,6 +43,7 @@ typedef struct soma__call {
     const struct soma__program *program; /* op "fused": the program; matmul, conv2d: the epilogue
                                             that runs on each finished block, or NULL */
     int epilogue_first;   /* with an epilogue: in[epilogue_first …] are its operands */
+    bool no_winograd;     /* the context's: kernels that round more than plain sums do refuse */
     void *scratch;        /* 64-byte aligned; as large as the kernel asked */
     const void *prepared; /* in[1] as the kernel has prepared it; NULL: it was not */
     struct soma__pool *pool;

@@ -41,7 +41,8 @@ struct soma__plan_cache;
 struct soma_context {
     soma__pool *pool;
     const soma__backend *backend; /* NULL: reference kernels only */
-    pthread_mutex_t lock;         /* of the plan cache and the layers */
+    bool no_winograd;
+    pthread_mutex_t lock; /* of the plan cache and the layers */
     struct soma__plan_cache *cache;
     void *layers; /* kinds of layers that the user's program registered (nn/custom.c); NULL: none */
     void (*layers_destroy)(void *layers);

@@ -248,8 +248,7 @@ static soma_status find_or_build(soma__core **out, bool *cached, soma_context *c
     if (*cached) {
         soma__ir_destroy(ir);
     } else {
-        status =
-            soma__core_build(out, ir, context->backend, soma__pool_threads(context->pool), err);
+        status = soma__core_build(out, ir, context, err);
         if (status == SOMA_OK)
             insert(context, &k, *out);
     }

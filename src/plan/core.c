@@ -146,8 +146,8 @@ static soma_status compile(soma__lowering *l, soma_error *err)
     return soma__core_verify(l->core, err);
 }
 
-soma_status soma__core_build(soma__core **out, soma__ir *ir, const soma__backend *backend,
-                             int threads, soma_error *err)
+soma_status soma__core_build(soma__core **out, soma__ir *ir, const soma_context *context,
+                             soma_error *err)
 {
     *out = NULL;
     soma__core *core = soma__calloc(1, sizeof *core);
@@ -157,8 +157,12 @@ soma_status soma__core_build(soma__core **out, soma__ir *ir, const soma__backend
     }
     atomic_init(&core->references, 1);
     core->ir = ir;
-    core->backend = backend;
-    soma__lowering l = {.core = core, .ir = ir, .backend = backend, .threads = threads};
+    core->backend = context->backend;
+    soma__lowering l = {.core = core,
+                        .ir = ir,
+                        .backend = context->backend,
+                        .no_winograd = context->no_winograd,
+                        .threads = soma__pool_threads(context->pool)};
     soma_status status = compile(&l, err);
     soma__arena_clear(&l.arena);
     if (status != SOMA_OK) {

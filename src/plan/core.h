@@ -73,8 +73,8 @@ typedef struct soma__core {
 } soma__core;
 
 /* Compiles an ir, which the core takes over (also on failure). */
-soma_status soma__core_build(soma__core **out, soma__ir *ir, const soma__backend *backend,
-                             int threads, soma_error *err);
+soma_status soma__core_build(soma__core **out, soma__ir *ir, const soma_context *context,
+                             soma_error *err);
 soma__core *soma__core_retain(soma__core *core);
 void soma__core_release(soma__core *core);
 

@@ -27,6 +27,7 @@ typedef struct soma__lowering {
     soma__core *core;
     soma__ir *ir; /* the core's */
     const soma__backend *backend;
+    bool no_winograd; /* of every call */
     int threads;
     const soma__op *fused; /* NULL: do not fuse */
     soma__arena arena;     /* lives as long as the compilation */

@@ -65,6 +65,7 @@ static void prepare_calls(soma_session *session)
                          .out = view + step->nin,
                          .program = step->program,
                          .epilogue_first = step->epilogue_first,
+                         .no_winograd = session->plan->context->no_winograd,
                          .scratch = session->arena ? session->arena + core->scratch_offset : NULL,
                          .pool = session->plan->context->pool};
         session->idle[s] = true;

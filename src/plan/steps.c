@@ -74,7 +74,8 @@ soma_status soma__choose_kernel(soma__lowering *l, const soma__step *step, const
                        .in = view,
                        .out = view + step->nin,
                        .program = step->program,
-                       .epilogue_first = step->epilogue_first};
+                       .epilogue_first = step->epilogue_first,
+                       .no_winograd = l->no_winograd};
     for (int k = 0; l->backend && k < l->backend->count && !*out; k++)
         if (!refusal(&l->backend->kernels[k], step, &call))
             *out = &l->backend->kernels[k];

@@ -1,5 +1,7 @@
 /* Sessions: feeding, checking, profiling, the plan cache, threads. */
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plan/support.h"
@@ -357,21 +359,64 @@ static void contexts_check_their_options(void **state)
     soma_context_destroy(NULL);
 }
 
+/* The kernel of a conv under the options given. */
+static void kernel_of_conv(const soma_context_options *options, char *kernel, size_t size)
+{
+    soma_context *c;
+    soma_graph *g;
+    soma_plan *plan;
+    soma_session *s;
+    const soma_profile_row *rows;
+    int count;
+    ok(soma_context_create(&c, options, err));
+    ok(soma_graph_create(&g, err));
+    soma_tensor *x = numbers(SOMA_SHAPE(1, 32, 32, 64), 1),
+                *w = numbers(SOMA_SHAPE(64, 3, 3, 64), 2);
+    soma_var y = soma_conv2d(soma_variable(g, "x", x), soma_variable(g, "w", w));
+    ok(soma_plan_create(&plan, c, &y, 1, NULL, 0, err));
+    ok(soma_session_create(&s, plan, err));
+    ok(soma_session_profile(s, 1, &rows, &count, err));
+    assert_int_equal(count, 1);
+    snprintf(kernel, size, "%s", rows[0].kernel);
+    soma_session_destroy(s);
+    soma_plan_release(plan);
+    soma_graph_destroy(g);
+    soma_tensor_release(x);
+    soma_tensor_release(w);
+    soma_context_destroy(c);
+}
+
+static void winograd_has_a_switch(void **state)
+{
+    (void)state;
+    char kernel[64];
+    unsetenv("SOMA_WINOGRAD");
+    kernel_of_conv(&(soma_context_options){.isa = "baseline"}, kernel, sizeof kernel);
+    assert_string_equal(kernel, "cpu:conv2d_winograd baseline");
+    kernel_of_conv(&(soma_context_options){.isa = "baseline", .no_winograd = true}, kernel,
+                   sizeof kernel);
+    assert_string_equal(kernel, "cpu:conv2d baseline");
+    setenv("SOMA_WINOGRAD", "0", 1);
+    kernel_of_conv(&(soma_context_options){.isa = "baseline"}, kernel, sizeof kernel);
+    assert_string_equal(kernel, "cpu:conv2d baseline");
+    setenv("SOMA_WINOGRAD", "1", 1);
+    kernel_of_conv(&(soma_context_options){.isa = "baseline"}, kernel, sizeof kernel);
+    assert_string_equal(kernel, "cpu:conv2d_winograd baseline");
+    unsetenv("SOMA_WINOGRAD");
+    kernel_of_conv(&(soma_context_options){.isa = "reference"}, kernel, sizeof kernel);
+    assert_string_equal(kernel, "reference");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name_) cmocka_unit_test_setup_teardown(name_, setup, teardown)
-        TEST(inputs_are_checked),
-        TEST(leaves_may_be_outputs),
-        TEST(empty_arrays_run),
-        TEST(check_names_the_culprit),
-        TEST(check_names_plain_steps),
-        TEST(profile_has_a_row_per_step),
-        TEST(cache_knows_structures),
-        TEST(cache_is_bounded),
-        TEST(cache_sees_identity),
-        TEST(sessions_run_in_threads),
-        TEST(contexts_check_their_options),
+        TEST(inputs_are_checked),      TEST(leaves_may_be_outputs),
+        TEST(empty_arrays_run),        TEST(check_names_the_culprit),
+        TEST(check_names_plain_steps), TEST(profile_has_a_row_per_step),
+        TEST(winograd_has_a_switch),   TEST(cache_knows_structures),
+        TEST(cache_is_bounded),        TEST(cache_sees_identity),
+        TEST(sessions_run_in_threads), TEST(contexts_check_their_options),
     };
     return cmocka_run_group_tests_name("plan sessions", tests, NULL, NULL);
 }

@@ -1,0 +1,228 @@
+/* conv_winograd_weight.c: conv2d_weight_grad of 3×3 windows by Winograd's method (winograd.h).
+ *
+ *     V[p] [tiles, C] = Bᵀ x B        the tiles of x that conv_winograd.c makes
+ *     W[p] [tiles, O] = A dy Aᵀ       the tiles of dy, p < n²
+ *     S[p] [o, c]     = W[p]ᵀ · V[p]  a block of o and c, summed over tiles
+ *     dw              = Gᵀ S G
+ *
+ * The tiles come in spans whose V and W stay in the shared cache. A task owns a block of dw, makes
+ * its S in a core's own cache and adds its transform to dw, span after span; so there are no copies
+ * of dw, and each value adds its tiles in order, however many threads there are.
+ */
+#include <string.h>
+
+#include "backend/cpu/winograd.h"
+
+#define SPAN_FLOATS (1 << 20) /* of V and W: 4 MB */
+#define BLOCK_HEIGHT 48       /* of a block of dw, at most, in o */
+#define BLOCK_WIDTH 64        /* … and in c */
+#define TASKS 8               /* at least, where the work allows */
+#define INPUT_TILES 4         /* tiles of a task that makes V and W */
+
+typedef struct sums {
+    soma__conv_sizes s;
+    soma__winograd_grid grid;
+    int64_t points, span;
+    int64_t v_row, v_plane, w_row, w_plane, s_plane; /* floats */
+    int64_t height, width, down, across;             /* a block of dw; blocks */
+    int64_t span_first, span_tiles;                  /* of the round */
+    size_t zero_at, v_at, w_at, private_at, private_size;
+    const soma__call *call;
+    const soma__isa_table *isa;
+    float *scratch;
+} sums;
+
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Everything that the shape decides; returns the floats of scratch. */
+static size_t arrange(sums *g, int m, const soma__conv_sizes *s, const soma__isa_table *isa,
+                      int threads)
+{
+    const int64_t mr = isa->gemm->mr, nr = isa->gemm->nr;
+    *g = (sums){.s = *s, .isa = isa, .grid = soma__winograd_grid_of(m, s->N, s->Ho, s->Wo)};
+    g->points = (int64_t)g->grid.n * g->grid.n;
+    g->v_row = soma__winograd_row(s->C);
+    g->w_row = soma__winograd_row(s->O);
+    g->span = soma__conv_least(g->grid.tiles,
+                               most(SPAN_FLOATS / (g->points * (g->v_row + g->w_row)), 4 * mr));
+    g->span = most(g->span, 1);
+    g->span = soma__conv_ceil_div(g->grid.tiles, soma__conv_ceil_div(g->grid.tiles, g->span));
+
+    g->height = BLOCK_HEIGHT / mr * mr;
+    g->width = most(BLOCK_WIDTH / nr, 1) * nr;
+    while (soma__conv_ceil_div(s->O, g->height) * soma__conv_ceil_div(s->C, g->width) < TASKS &&
+           (g->height > mr || g->width > nr)) {
+        if (g->height > mr)
+            g->height = soma__conv_ceil_div(g->height / 2, mr) * mr;
+        else
+            g->width = soma__conv_ceil_div(g->width / 2, nr) * nr;
+    }
+    g->down = soma__conv_ceil_div(s->O, g->height);
+    g->height = soma__conv_ceil_div(s->O, g->down); /* even blocks */
+    g->across = soma__conv_ceil_div(s->C, g->width);
+    g->v_plane = soma__winograd_plane(g->span * g->v_row);
+    g->w_plane = soma__winograd_plane(g->span * g->w_row);
+    g->s_plane = soma__winograd_plane(soma__winograd_row(g->height * g->width));
+
+    size_t shared = 0;
+    g->zero_at = soma__conv_take(&shared, (size_t)most(s->C, s->O));
+    g->v_at = soma__conv_take(&shared, (size_t)(g->points * g->v_plane));
+    g->w_at = soma__conv_take(&shared, (size_t)(g->points * g->w_plane));
+    g->private_size = (size_t)(g->points * g->s_plane);
+    g->private_at = soma__conv_take(&shared, g->private_size * (size_t)(threads < 1 ? 1 : threads));
+    return shared;
+}
+
+/* V and W of a few tiles. */
+static void tiles_unit(void *context, int64_t unit, int worker)
+{
+    const sums *g = context;
+    const soma__conv_sizes *s = &g->s;
+    const soma__winograd_grid *grid = &g->grid;
+    const float *x = g->call->in[0].data, *dy = g->call->in[1].data,
+                *zero = g->scratch + g->zero_at;
+    const float *window[SOMA__WINOGRAD_MAX_POINTS];
+    (void)worker;
+    int64_t first = unit * INPUT_TILES;
+    int64_t end = soma__conv_least(first + INPUT_TILES, g->span_tiles);
+    for (int64_t t = first; t < end; t++) {
+        int64_t tile = g->span_first + t, each = grid->rows * grid->cols;
+        int64_t image = tile / each, at = tile % each;
+        int64_t h = at / grid->cols * grid->m, w = at % grid->cols * grid->m;
+        soma__winograd_window(x + image * s->H * s->W * s->C, s->H, s->W, s->C, h - s->pad[0],
+                              w - s->pad[1], grid->n, zero, window);
+        g->isa->winograd->input(grid->m, window, s->C, g->scratch + g->v_at + t * g->v_row,
+                                g->v_plane);
+        soma__winograd_window(dy + image * s->Ho * s->Wo * s->O, s->Ho, s->Wo, s->O, h, w, grid->m,
+                              zero, window);
+        g->isa->winograd->output_grad(grid->m, window, s->O, g->scratch + g->w_at + t * g->w_row,
+                                      g->w_plane);
+    }
+}
+
+/* One block of dw. */
+static void block_unit(void *context, int64_t unit, int worker)
+{
+    const sums *g = context;
+    const soma__conv_sizes *s = &g->s;
+    const int64_t mr = g->isa->gemm->mr, nr = g->isa->gemm->nr;
+    float *block = g->scratch + g->private_at + (size_t)worker * g->private_size;
+    int64_t o = unit / g->across * g->height, c = unit % g->across * g->width;
+    int64_t rows = soma__conv_least(g->height, s->O - o),
+            cols = soma__conv_least(g->width, s->C - c);
+    int64_t even = soma__conv_ceil_div(rows, soma__conv_ceil_div(rows, mr));
+    soma__gemm_segment segment = {.length = g->span_tiles};
+    soma__gemm_tile tile = {.segment = &segment,
+                            .segments = 1,
+                            .left_step = g->w_row,
+                            .right_step = g->v_row,
+                            .c_step = g->width};
+    for (int64_t p = 0; p < g->points; p++) {
+        segment.left = g->scratch + g->w_at + p * g->w_plane + o;
+        segment.right = g->scratch + g->v_at + p * g->v_plane + c;
+        for (int64_t j = 0; j < cols; j += nr)
+            for (int64_t i = 0; i < rows; i += even) {
+                tile.rows = soma__conv_least(even, rows - i);
+                tile.cols = soma__conv_least(nr, cols - j);
+                tile.left_at = i;
+                tile.right_at = j;
+                tile.c = block + p * g->s_plane + i * g->width + j;
+                g->isa->gemm->tile(&tile);
+            }
+    }
+    float *dw = (float *)g->call->out[0].data + o * 9 * s->C + c;
+    for (int64_t i = 0; i < rows; i++)
+        g->isa->winograd->weight_grad(g->grid.m, block + i * g->width, g->s_plane, cols,
+                                      dw + i * 9 * s->C, s->C, g->span_first > 0);
+}
+
+/* --- the choice of a tile, as in conv_winograd.c ------------------------------------------------
+ */
+
+static const struct {
+    int m;
+    double input, output, weight;
+} costs[] = {{2, 100, 60, 40}, {4, 280, 200, 100}, {6, 600, 450, 250}};
+
+#define LEAST_CHANNELS 16
+#define LEAST_TILES 16 /* fewer make sums too short */
+#define DEFINITION 0.8
+
+int soma__winograd_choose_weight(const soma__conv_sizes *s)
+{
+    if (!soma__winograd_fits(s) || s->C < LEAST_CHANNELS || s->O < LEAST_CHANNELS)
+        return 0;
+    double c = (double)s->C, o = (double)s->O;
+    double best = DEFINITION * 9 * c * o * (double)(s->N * s->Ho * s->Wo);
+    int chosen = 0;
+    for (size_t i = 0; i < sizeof costs / sizeof *costs; i++) {
+        soma__winograd_grid grid = soma__winograd_grid_of(costs[i].m, s->N, s->Ho, s->Wo);
+        double cost = (double)grid.tiles *
+                          (grid.n * grid.n * c * o + costs[i].input * c + costs[i].output * o) +
+                      costs[i].weight * c * o;
+        if (grid.tiles >= LEAST_TILES && cost < best) {
+            best = cost;
+            chosen = costs[i].m;
+        }
+    }
+    return chosen;
+}
+
+/* --- the kernel ---------------------------------------------------------------------------------
+ */
+
+static soma__conv_sizes sizes_of(const soma__call *call)
+{
+    return soma__conv_read(call->attrs, &call->in[0].shape, &call->out[0].shape,
+                           &call->in[1].shape);
+}
+
+size_t soma__winograd_weight_scratch(int m, const soma__call *call, const soma__isa_table *isa,
+                                     int threads)
+{
+    soma__conv_sizes s = sizes_of(call);
+    sums g;
+    return arrange(&g, m, &s, isa, threads) * sizeof(float);
+}
+
+void soma__winograd_weight_run(int m, const soma__call *call, const soma__isa_table *isa)
+{
+    soma__conv_sizes s = sizes_of(call);
+    sums g;
+    arrange(&g, m, &s, isa, soma__pool_threads(call->pool));
+    g.call = call;
+    g.scratch = call->scratch;
+    memset(g.scratch + g.zero_at, 0, (size_t)most(s.C, s.O) * sizeof(float));
+    for (g.span_first = 0; g.span_first < g.grid.tiles; g.span_first += g.span) {
+        g.span_tiles = soma__conv_least(g.span, g.grid.tiles - g.span_first);
+        soma__parallel(call->pool, soma__conv_ceil_div(g.span_tiles, INPUT_TILES), tiles_unit, &g);
+        soma__parallel(call->pool, g.down * g.across, block_unit, &g);
+    }
+}
+
+const char *soma__refuses_conv2d_weight_grad_winograd(const soma__call *call)
+{
+    if (call->no_winograd)
+        return "Winograd's method is switched off";
+    if (call->in[0].dtype != SOMA_F32 || call->in[1].dtype != SOMA_F32 ||
+        call->out[0].dtype != SOMA_F32)
+        return "operands are not f32";
+    soma__conv_sizes s = sizes_of(call);
+    return soma__winograd_choose_weight(&s) ? NULL : "the definition is as fast, or the only way";
+}
+
+size_t soma__scratch_conv2d_weight_grad_winograd(const soma__call *call, const soma__isa_table *isa,
+                                                 int threads)
+{
+    soma__conv_sizes s = sizes_of(call);
+    return soma__winograd_weight_scratch(soma__winograd_choose_weight(&s), call, isa, threads);
+}
+
+void soma__run_conv2d_weight_grad_winograd(const soma__call *call, const soma__isa_table *isa)
+{
+    soma__conv_sizes s = sizes_of(call);
+    soma__winograd_weight_run(soma__winograd_choose_weight(&s), call, isa);
+}
