@@ -48,6 +48,40 @@ static soma_status open_pictures(const soma_model *model, const char *path, soma
     return SOMA_OK;
 }
 
+/* Texts become samples as those did that the model learned from: of a set by name, or of a file
+ * with the label in --label (default: the first column) and the text in the last. */
+static soma_status open_texts(const arguments *args, const soma_model *model, const char *meta,
+                              const soma__target *target, soma_dataset **out, soma_error *err)
+{
+    enum { MOST = 256 };
+    const char *classes[MOST];
+    const char *what = args->positional[1];
+    soma__text_encoding *encoding;
+    SOMA__TRY(soma__text_encoding_parse(&encoding, meta, args->positional[0], err));
+    const soma__source_request request = {
+        .name = what, .folder = args->data, .target = target, .text_encoding = encoding};
+    soma__text_options options = {.label = args->label, .classes = classes};
+    while (options.class_count < soma_model_class_count(model) && options.class_count < MOST) {
+        classes[options.class_count] = soma_model_class(model, options.class_count);
+        if (!classes[options.class_count++])
+            options.classes = NULL;
+    }
+    soma_data data = {0};
+    soma_status status;
+    if (cli_known_source(what)) {
+        status = soma__source_open(&data, &request, err);
+    } else {
+        status = soma__texts_open(&data, what, NULL, &options, err);
+        if (status == SOMA_OK)
+            status = soma__texts_encode_by(&data, encoding, err);
+    }
+    if (status == SOMA_OK)
+        *out = soma_dataset_retain(data.test ? data.test : data.train);
+    soma_data_clear(&data);
+    soma__text_encoding_release(encoding);
+    return status;
+}
+
 /* A table is read as the one was that the model learned from. */
 static soma_status open_plain(const arguments *args, const soma_model *model, soma_task task,
                               soma_dataset **out, soma_error *err)
@@ -56,6 +90,9 @@ static soma_status open_plain(const arguments *args, const soma_model *model, so
     const char *what = args->positional[1];
     if (!cli_known_source(what) && soma__is_folder(what))
         return open_pictures(model, what, out, err);
+    const char *texts = soma_model_meta(model, SOMA__TEXT_META);
+    if (texts)
+        return open_texts(args, model, texts, &target, out, err);
     soma__encoding *encoding;
     SOMA__TRY(cli_encoding(&encoding, model, args->positional[0], err));
     bool csv =

@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 #include "data/table.h"
+#include "data/text.h"
 #include "data/transform.h"
 
 /* --- life ---------------------------------------------------------------------------------------
@@ -41,6 +42,8 @@ void soma_dataset_release(soma_dataset *dataset)
     soma__pipeline_destroy(dataset->pipeline);
     soma__table_release(dataset->table);
     soma__encoding_release(dataset->encoding);
+    soma__texts_release(dataset->texts);
+    soma__text_encoding_release(dataset->text_encoding);
     soma__free(dataset->index);
     soma__free(dataset);
 }
@@ -230,6 +233,33 @@ const soma_dataset *soma__dataset_whole(const soma_dataset *dataset)
     while (dataset && dataset->parent)
         dataset = dataset->parent;
     return dataset;
+}
+
+int64_t soma__dataset_in_whole(const soma_dataset *dataset, int64_t i)
+{
+    for (; dataset->parent; dataset = dataset->parent)
+        i = dataset->index ? dataset->index[i] : i;
+    return i;
+}
+
+soma_status soma__dataset_move(soma_dataset **part, soma_dataset *whole, soma_error *err)
+{
+    soma_dataset *old = *part, *moved;
+    if (!old)
+        return SOMA_OK;
+    int64_t *index = soma__calloc((size_t)old->count, sizeof *index);
+    if (!index)
+        return soma__fail(err, SOMA_MEMORY, "no memory for a part of %lld samples",
+                          (long long)old->count);
+    for (int64_t i = 0; i < old->count; i++)
+        index[i] = soma__dataset_in_whole(old, i);
+    soma_status status = soma_dataset_subset(&moved, whole, index, old->count, err);
+    soma__free(index);
+    if (status == SOMA_OK) {
+        soma_dataset_release(old);
+        *part = moved;
+    }
+    return status;
 }
 
 /* Parts know the classes of the whole, so that a part without some class has the same numbering. */

@@ -33,11 +33,18 @@ struct soma_dataset {
 
     struct soma__table *table; /* where a whole of a table came from: retained; else NULL */
     struct soma__encoding
-        *encoding; /* and how it became features: retained; NULL: it is rows yet */
+        *encoding;             /* and how it became features: retained; NULL: it is rows yet */
+    struct soma__texts *texts; /* a whole of texts that are rows yet: its own; else NULL */
+    struct soma__text_encoding *text_encoding; /* how texts became its samples: retained; or NULL */
 };
+void soma__texts_release(struct soma__texts *texts);
 
 /* What a part, or a transformed set, was taken from in the end; NULL of NULL. */
 const soma_dataset *soma__dataset_whole(const soma_dataset *dataset);
+/* The sample there that sample i is. */
+int64_t soma__dataset_in_whole(const soma_dataset *dataset, int64_t i);
+/* Puts the same choice of samples of another whole in the place of a part; NULL stays. */
+soma_status soma__dataset_move(soma_dataset **part, soma_dataset *whole, soma_error *err);
 /* Copies names; replaces the number of classes. Errors: SOMA_INVALID when a label is beyond them.
  */
 soma_status soma__dataset_set_classes(soma_dataset *dataset, const char *const *names, int count,

@@ -17,17 +17,23 @@ static const char *const encode_names[] = {"one_hot", "index", NULL};
 static const char *const missing_names[] = {"error",         "drop",      "mean", "median",
                                             "most_frequent", "indicator", NULL};
 
+static const char *const keep_names[] = {"beginning", "end", NULL};
+
 #define DATA(member_) offsetof(soma__data_options, member_)
 const soma__field soma__data_fields[] = {
     {.key = "source",
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(source),
      .required = true,
-     .doc = "a known name, or csv, folder, idx, npy, npz"},
+     .doc = "a known name, or csv, folder, idx, npy, npz, text, text-windows"},
     {.key = "path",
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(path),
-     .doc = "csv, npz: the file; folder: of pictures in folders by class"},
+     .doc = "csv, npz, text: the file; folder: of pictures in folders by class"},
+    {.key = "test_path",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(test_path),
+     .doc = "text: the file of the test part"},
     {.key = "size",
      .kind = SOMA__FIELD_INTS,
      .offset = DATA(size),
@@ -133,6 +139,50 @@ const soma__field soma__data_fields[] = {
      .min = 0,
      .max = 1e15,
      .doc = "files without a test part: share or number split off first; 0.2"},
+    {.key = "text",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(text),
+     .doc = "text: column of the texts, by name or number; the last (labels are in `label`, the "
+            "first)"},
+    {.key = "tokenizer",
+     .kind = SOMA__FIELD_STRING,
+     .offset = DATA(tokenizer),
+     .doc = "texts: word, char, byte, bpe, trained on the training part, or a tokenizer.json; "
+            "word, of "
+            "windows char"},
+    {.key = "vocabulary",
+     .kind = SOMA__FIELD_INT,
+     .offset = DATA(vocabulary),
+     .min = 1,
+     .max = 1 << 24,
+     .doc = "texts: most tokens of a tokenizer that is trained; 30000"},
+    {.key = "min_count",
+     .kind = SOMA__FIELD_INT,
+     .offset = DATA(min_count),
+     .min = 1,
+     .max = 1e15,
+     .doc = "texts: leave out what occurs less often; 1, of bpe 2"},
+    {.key = "lowercase",
+     .kind = SOMA__FIELD_BOOL,
+     .offset = DATA(lowercase),
+     .doc = "texts: into lower case first; false"},
+    {.key = "length",
+     .kind = SOMA__FIELD_INT,
+     .offset = DATA(length),
+     .min = 1,
+     .max = 1 << 24,
+     .doc = "texts: tokens of a sample, cut off or filled up with <pad>; 256, of windows 64"},
+    {.key = "keep",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = DATA(keep),
+     .choices = keep_names,
+     .doc = "text: what is kept of a text that is too long: beginning or end; beginning"},
+    {.key = "stride",
+     .kind = SOMA__FIELD_INT,
+     .offset = DATA(stride),
+     .min = 1,
+     .max = 1 << 24,
+     .doc = "text-windows: tokens from one window to the next; the length"},
     {.key = "transforms",
      .kind = SOMA__FIELD_VALUE,
      .offset = DATA(transforms),
@@ -214,6 +264,38 @@ soma_status soma__data_table_options(soma__table_options *out, const soma__data_
     return SOMA_OK;
 }
 
+/* --- texts --------------------------------------------------------------------------------------
+ */
+
+soma_status soma__data_text_options(soma__text_options *out, const soma__data_options *o,
+                                    const soma__tree *tree, soma_error *err)
+{
+    if (o->label && !o->label->text)
+        return soma__value_fail(tree, o->label, err, "data.label: expected one column, got %s",
+                                soma__value_kind_text(o->label->kind));
+    if (o->label)
+        out->label = o->label->text;
+    if (o->text)
+        out->text = o->text;
+    if (o->tokenizer)
+        out->tokenizer = o->tokenizer;
+    if (o->vocabulary)
+        out->vocabulary = o->vocabulary;
+    if (o->length)
+        out->length = o->length;
+    out->min_count = o->min_count;
+    out->lowercase = out->lowercase || o->lowercase;
+    out->stride = o->stride;
+    out->keep_end = o->keep == 1;
+    return SOMA_OK;
+}
+
+soma_status soma__data_encode(soma_data *data, soma_error *err)
+{
+    SOMA__TRY(soma__table_encode(data, err));
+    return soma__texts_encode(data, err);
+}
+
 /* --- opening ------------------------------------------------------------------------------------
  */
 
@@ -267,6 +349,18 @@ static soma_status open_folder(soma_data *out, const soma__data_options *o, cons
     return soma__folder_open(out, o->path, &options, err);
 }
 
+static soma_status open_texts(soma_data *out, const soma__data_options *o, const soma__tree *tree,
+                              const soma__value *section, soma_error *err)
+{
+    soma__text_options options = {0};
+    if (!o->path)
+        return needs(o, tree, section, "path", err);
+    SOMA__TRY(soma__data_text_options(&options, o, tree, err));
+    if (strcmp(o->source, "text") == 0)
+        return soma__texts_open(out, o->path, o->test_path, &options, err);
+    return soma__windows_open(out, o->path, &options, o->validation, o->test, NULL, err);
+}
+
 /* Files without a test part of their own give one by a fixed draw. */
 static soma_status split_test(soma_data *data, double share, uint64_t seed, const soma__tree *tree,
                               soma_error *err)
@@ -285,7 +379,7 @@ soma_status soma__data_open(soma_data *out, const soma__data_options *o, const s
                             uint64_t seed, soma_error *err)
 {
     *out = (soma_data){0};
-    const soma__source_request request = {o->source, folder, o, tree, target, NULL};
+    const soma__source_request request = {o->source, folder, o, tree, target, NULL, NULL};
     soma_status status;
     if (strcmp(o->source, "csv") == 0)
         status = open_csv(out, o, target, tree, section, err);
@@ -296,6 +390,10 @@ soma_status soma__data_open(soma_data *out, const soma__data_options *o, const s
             o->path ? soma__data_open_npz(out, o->path, err) : needs(o, tree, section, "path", err);
     else if (strcmp(o->source, "folder") == 0)
         status = open_folder(out, o, tree, section, err);
+    else if (strcmp(o->source, "text") == 0)
+        status = open_texts(out, o, tree, section, err);
+    else if (strcmp(o->source, "text-windows") == 0) /* its parts are cut, not drawn */
+        return open_texts(out, o, tree, section, err);
     else
         return soma__source_open(out, &request, err);
     if (status == SOMA_OK)

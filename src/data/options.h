@@ -5,6 +5,7 @@
 
 #include "base/value.h"
 #include "data/table.h"
+#include "data/text.h"
 
 typedef struct soma__data_options {
     const char *source, *path, *images, *labels, *test_images, *test_labels;
@@ -19,6 +20,11 @@ typedef struct soma__data_options {
     int target_scale; /* 0 none, 1 standard, 2 minmax */
     int target;       /* 0 the label, 1 the input itself */
     double validation, test;
+    /* texts */
+    const char *test_path, *text, *tokenizer;
+    int64_t vocabulary, min_count, length, stride;
+    bool lowercase;
+    int keep; /* 0 beginning, 1 end */
     const soma__value *transforms;
 } soma__data_options;
 
@@ -34,8 +40,15 @@ soma__data_options soma__data_defaults(void);
 soma_status soma__data_table_options(soma__table_options *out, const soma__data_options *options,
                                      const soma__tree *tree, soma__arena *arena, soma_error *err);
 
-/* Opens what a section says, with its test part split off; tables come as rows
- * (soma__table_encode). `target` is what the task needs, NULL: what is usual for the source.
+/* What a section says about texts. Errors: SOMA_INVALID with the line. */
+soma_status soma__data_text_options(soma__text_options *out, const soma__data_options *options,
+                                    const soma__tree *tree, soma_error *err);
+
+/* Rows of tables and of texts become features, by what is fitted on the training part. */
+soma_status soma__data_encode(soma_data *data, soma_error *err);
+
+/* Opens what a section says, with its test part split off; tables and texts come as rows
+ * (soma__data_encode). `target` is what the task needs, NULL: what is usual for the source.
  * `folder` may be NULL. */
 soma_status soma__data_open(soma_data *out, const soma__data_options *options,
                             const soma__target *target, const soma__tree *tree,
@@ -48,9 +61,10 @@ typedef struct soma__source_request {
     const soma__data_options *options; /* how a table is read, and their tree */
     const soma__tree *tree;
     const soma__target *target;
-    soma__encoding *encoding; /* by which a table is to become features */
+    soma__encoding *encoding;           /* by which a table is to become features */
+    soma__text_encoding *text_encoding; /* by which texts are to become samples */
 } soma__source_request;
-/* sources.c: opens by name. Tables come as rows, unless an encoding is given. */
+/* sources.c: opens by name. Tables and texts come as rows, unless an encoding is given. */
 soma_status soma__source_open(soma_data *out, const soma__source_request *request, soma_error *err);
 
 #endif

@@ -456,6 +456,58 @@ static soma_status open_table(soma_data *out, const request *r, soma_error *err)
     return status;
 }
 
+/* --- texts --------------------------------------------------------------------------------------
+ */
+
+/* As a recipe says it, or all defaults. */
+static soma_status text_options(soma__text_options *out, const request *r, soma_error *err)
+{
+    return r->options ? soma__data_text_options(out, r->options, r->tree, err) : SOMA_OK;
+}
+
+static const char *const imdb_classes[] = {"negative", "positive"};
+
+static soma_status open_imdb(soma_data *out, const request *r, soma_error *err)
+{
+    const char *subs[] = {r->name, "text-imdb", "", NULL};
+    const char *train[] = {"imdb-train.tsv", NULL}, *test[] = {"imdb-test.tsv", NULL};
+    soma__text_options options = {.classes = imdb_classes, .class_count = 2};
+    char *train_path, *test_path = NULL;
+    SOMA__TRY(text_options(&options, r, err));
+    SOMA__TRY(soma__data_look(&train_path, r->folder, subs, train, err));
+    soma_status status = soma__data_look(&test_path, r->folder, subs, test, err);
+    if (status == SOMA_OK && (!train_path || !test_path))
+        status = soma__data_missing(err, r->name, r->folder,
+                                    "imdb-train.tsv[.gz] and imdb-test.tsv[.gz]");
+    if (status == SOMA_OK)
+        status = soma__texts_open(out, train_path, test_path, &options, err);
+    if (status == SOMA_OK && r->text_encoding)
+        status = soma__texts_encode_by(out, r->text_encoding, err);
+    soma__free(train_path);
+    soma__free(test_path);
+    return status;
+}
+
+/* The last tenth is the test part. */
+#define SHAKESPEARE_TEST 0.1
+
+static soma_status open_shakespeare(soma_data *out, const request *r, soma_error *err)
+{
+    const char *subs[] = {r->name, "text-tinyshakespeare", "tinyshakespeare", NULL};
+    const char *files[] = {"input.txt", NULL};
+    soma__text_options options = {0};
+    char *path;
+    SOMA__TRY(text_options(&options, r, err));
+    SOMA__TRY(soma__data_look(&path, r->folder, subs, files, err));
+    if (!path)
+        return soma__data_missing(err, r->name, r->folder, "shakespeare/input.txt[.gz]");
+    soma_status status =
+        soma__windows_open(out, path, &options, r->options ? r->options->validation : 0,
+                           SHAKESPEARE_TEST, r->text_encoding, err);
+    soma__free(path);
+    return status;
+}
+
 /* --- all of them --------------------------------------------------------------------------------
  */
 
@@ -482,6 +534,9 @@ static const struct {
     {"german-credit", "1,000 loans, 20 measures and categories, 1 good or 2 bad; CSV", open_table},
     {"banknote", "1,372 banknotes, 4 measures, 0 genuine or 1 forged; CSV", open_table},
     {"abalone", "4,177 shells, 8 measures, number of rings (regression); CSV", open_table},
+    {"imdb", "film reviews, negative or positive, with a test part; texts, TSV", open_imdb},
+    {"shakespeare", "Shakespeare's plays, 1.1 MB (Tiny Shakespeare), for language models; one text",
+     open_shakespeare},
 };
 #define SOURCE_COUNT (sizeof sources / sizeof sources[0])
 
@@ -518,7 +573,7 @@ soma_status soma_data_open(soma_data *out, const char *name, const char *folder,
 {
     const soma__source_request asked = {.name = name, .folder = folder};
     SOMA__TRY(soma__source_open(out, &asked, err));
-    soma_status status = soma__table_encode(out, err);
+    soma_status status = soma__data_encode(out, err);
     if (status != SOMA_OK)
         soma_data_clear(out);
     return status;

@@ -403,14 +403,6 @@ soma_status soma__table_open(soma_dataset **out, const char *path, const void *b
 /* --- fitting ------------------------------------------------------------------------------------
  */
 
-/* The sample that sample i of a part is in the whole. */
-static int64_t in_whole(const soma_dataset *dataset, int64_t i)
-{
-    for (; dataset->parent; dataset = dataset->parent)
-        i = dataset->index ? dataset->index[i] : i;
-    return i;
-}
-
 const soma__encoding *soma__dataset_encoding(const soma_dataset *dataset)
 {
     return dataset ? soma__dataset_whole(dataset)->encoding : NULL;
@@ -559,27 +551,6 @@ static soma_status fit(soma__encoding *e, const soma__table *table, const soma_d
 /* --- encoding the parts -------------------------------------------------------------------------
  */
 
-/* Part `*part` of the old whole as the same part of `root`. */
-static soma_status move_part(soma_dataset **part, soma_dataset *root, soma_error *err)
-{
-    soma_dataset *old = *part, *moved;
-    if (!old)
-        return SOMA_OK;
-    int64_t *index = soma__calloc((size_t)old->count, sizeof *index);
-    if (!index)
-        return soma__fail(err, SOMA_MEMORY, "no memory for a part of %lld samples",
-                          (long long)old->count);
-    for (int64_t i = 0; i < old->count; i++)
-        index[i] = in_whole(old, i);
-    soma_status status = soma_dataset_subset(&moved, root, index, old->count, err);
-    soma__free(index);
-    if (status == SOMA_OK) {
-        soma_dataset_release(old);
-        *part = moved;
-    }
-    return status;
-}
-
 /* The encoded whole, with one reference. */
 static soma_status encode_whole(soma_dataset **out, const soma_dataset *all,
                                 soma__encoding *encoding, soma_error *err)
@@ -618,11 +589,11 @@ soma_status soma__table_encode_by(soma_data *data, soma__encoding *encoding, som
     if (!data->train || !soma__dataset_whole(data->train)->table)
         return SOMA_OK;
     SOMA__TRY(encode_whole(&root, soma__dataset_whole(data->train), encoding, err));
-    soma_status status = move_part(&data->train, root, err);
+    soma_status status = soma__dataset_move(&data->train, root, err);
     if (status == SOMA_OK)
-        status = move_part(&data->validation, root, err);
+        status = soma__dataset_move(&data->validation, root, err);
     if (status == SOMA_OK)
-        status = move_part(&data->test, root, err);
+        status = soma__dataset_move(&data->test, root, err);
     soma_dataset_release(root);
     return status;
 }
@@ -636,7 +607,7 @@ soma_status soma__table_encode(soma_data *data, soma_error *err)
     soma__encoding *encoding = soma__encoding_new();
     soma_status status = row && encoding ? SOMA_OK : no_memory(all->table->csv.source, err);
     for (int64_t i = 0; i < train->count && status == SOMA_OK; i++)
-        row[i] = all->table->row[in_whole(train, i)];
+        row[i] = all->table->row[soma__dataset_in_whole(train, i)];
     if (status == SOMA_OK)
         status = fit(encoding, all->table, all, row, train->count, err);
     if (status == SOMA_OK)

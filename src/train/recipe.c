@@ -381,8 +381,8 @@ static soma_status reconstruct_parts(const soma_recipe *recipe, soma_data *out, 
     return soma__dataset_mirror(&out->test, err);
 }
 
-/* Splits the validation part off the training part, turns a table's rows into features, then puts
- * the transforms over all. */
+/* Splits the validation part off the training part, turns rows of tables and texts into features,
+ * then puts the transforms over all. */
 static soma_status finish_parts(const soma_recipe *recipe, soma_data *out, soma_error *err)
 {
     if (recipe->data.validation > 0 && !out->validation) {
@@ -393,7 +393,7 @@ static soma_status finish_parts(const soma_recipe *recipe, soma_data *out, soma_
         if (status != SOMA_OK)
             return soma__fail_within(err, status, "%s: data.validation", recipe->tree.source);
     }
-    SOMA__TRY(soma__table_encode(out, err));
+    SOMA__TRY(soma__data_encode(out, err));
     SOMA__TRY(reconstruct_parts(recipe, out, err));
     SOMA__TRY(transform_part(recipe, &out->train, true, err));
     SOMA__TRY(transform_part(recipe, &out->validation, false, err));
@@ -489,8 +489,8 @@ static soma_status scale_targets(const soma_recipe *recipe, soma_model *model,
     return status;
 }
 
-/* How pictures are brought to their size, and how a table's columns become features, goes into the
- * model file, for `soma predict`. */
+/* How pictures are brought to their size, and how a table's columns or texts become features, goes
+ * into the model file, for `soma predict`. */
 static soma_status keep_encoding(soma_model *model, const soma_dataset *train, soma_error *err)
 {
     const soma__encoding *encoding = soma__dataset_encoding(train);
@@ -499,10 +499,13 @@ static soma_status keep_encoding(soma_model *model, const soma_dataset *train, s
     if (fit >= 0)
         return soma_model_set_meta(model, SOMA__PICTURE_META,
                                    fit == SOMA__FIT_CROP ? "crop" : "stretch", err);
-    if (!encoding)
+    const soma__text_encoding *texts = soma__dataset_text(train);
+    if (!encoding && !texts)
         return SOMA_OK;
-    SOMA__TRY(soma__encoding_text(&text, encoding, err));
-    soma_status status = soma_model_set_meta(model, SOMA__TABLE_META, text, err);
+    SOMA__TRY(encoding ? soma__encoding_text(&text, encoding, err)
+                       : soma__text_encoding_text(&text, texts, err));
+    soma_status status =
+        soma_model_set_meta(model, encoding ? SOMA__TABLE_META : SOMA__TEXT_META, text, err);
     soma__free(text);
     return status;
 }
