@@ -271,6 +271,28 @@ static void far_folds(void **state)
     }
 }
 
+/* Whether outputs lie in operands says how many buffers there are, and must say nothing about how
+ * folds are cut: a plan asks for scratch before it knows. */
+static void folds_of_many(void **state)
+{
+    enum { LOADS = 6 };
+    (void)state;
+    for (int64_t mask = 1; mask <= 3; mask++) {
+        soma__program p = {.shape = SOMA_SHAPE(40, 2049), .loads = LOADS, .folded = mask};
+        kernel_case test = {.op = "fused", .what = "many", .program = &p, .tolerance = 1e-3};
+        add_output(&test, SOMA_F32, p.shape);
+        p.store[p.stores++] = LOADS;
+        for (uint8_t i = 0; i < LOADS; i++) {
+            add_input(&test, SOMA_F32, p.shape, -0.5, 0.5);
+            add_output(&test, SOMA_F32, kept_of(p.shape, mask));
+            INSN(&p, ADD, LOADS, i ? LOADS : 0, i, 0);
+            p.fold[p.stores] = SOMA__FOLD_SUM;
+            p.store[p.stores++] = i;
+        }
+        check_kernel(&test);
+    }
+}
+
 static void folds_of_nan(void **state)
 {
     (void)state;
@@ -395,10 +417,10 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(broadcasts),      cmocka_unit_test(dtypes),
-        cmocka_unit_test(in_place),        cmocka_unit_test(folds),
-        cmocka_unit_test(far_folds),       cmocka_unit_test(folds_of_nan),
-        cmocka_unit_test(random_programs), cmocka_unit_test(epilogues),
-        cmocka_unit_test(refusals)};
+        cmocka_unit_test(broadcasts),   cmocka_unit_test(dtypes),
+        cmocka_unit_test(in_place),     cmocka_unit_test(folds),
+        cmocka_unit_test(far_folds),    cmocka_unit_test(folds_of_many),
+        cmocka_unit_test(folds_of_nan), cmocka_unit_test(random_programs),
+        cmocka_unit_test(epilogues),    cmocka_unit_test(refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
