@@ -8,7 +8,8 @@ check "README's program is not examples/quickstart.c" cmp readme.c "$source_fold
 
 # Every key of recipes and every layer is in docs/recipes.md, every command in docs/cli.md.
 documented() { grep -q "\`$1\`" "$docs/recipes.md"; }
-for key in $(grep -o '\.key = "[a-z0-9_]*"' "$source_folder/src/train/recipe.c" | cut -d'"' -f2); do
+for key in $(grep -ho '\.key = "[a-z0-9_]*"' "$source_folder/src/train/recipe.c" \
+    "$source_folder/src/data/options.c" | cut -d'"' -f2); do
     check "docs/recipes.md lacks the key $key" documented "$key"
 done
 for layer in $("$soma" ops --layers | cut -d' ' -f1); do
@@ -29,6 +30,15 @@ done
 sed -n '/^```yaml$/,/^```$/p' "$docs/recipes.md" | sed '1d;/^```$/,$d' >first.yaml
 expect 0 "test: accuracy" "$soma" train first.yaml -e 2
 check "the run is not where the document says" test -s runs/digits-small/model.safetensors
+
+# The C of docs/sequences.md compiles as the body of a function.
+{
+    printf '#include <stdio.h>\n#include <soma/soma.h>\nint main(void)\n{\n    soma_error err = {0};\n'
+    sed -n '/^```c$/,/^```$/p' "$docs/sequences.md" | sed '/^```/d'
+    printf '    return 0;\n}\n'
+} >sequences.c
+check "the C of docs/sequences.md does not compile" \
+    cc -std=c11 -Wall -Wextra -Werror -I "$source_folder/include" -fsyntax-only sequences.c
 
 # Every recipe that is built in is well-formed; those with data at hand can be built.
 for recipe in $("$soma" train --list | cut -d' ' -f1); do
