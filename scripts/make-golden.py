@@ -659,6 +659,100 @@ def make_recurrent_layers(folder):
     write(folder / "recurrent_layers.safetensors", tensors)
 
 
+def attend(mask=None, slopes=None, offset=0, causal=False, scale=None):
+    """Attention of q [B,T,H,D] to k, v [B,S,h,D], as torch computes it from a mask of scores."""
+    def function(q, k, v, *rest):
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+        queries, keys = q.shape[2], k.shape[2]
+        t, s = torch.arange(queries)[:, None] + offset, torch.arange(keys)[None]
+        bias = torch.zeros(1, 1, queries, keys).double()
+        if causal:
+            bias = bias.masked_fill(s > t, -math.inf)
+        if mask == "add":
+            bias = bias + rest[0]
+        if mask == "lengths":
+            bias = bias.masked_fill(s >= rest[0][:, None, None, None], -math.inf)
+        if slopes:
+            bias = bias - rest[0][:, None, None] * (t - s).abs()
+        y = F.scaled_dot_product_attention(q, k, v, bias, scale=scale, enable_gqa=True)
+        return y.transpose(1, 2)
+    return function
+
+
+def rotary(x, interleaved):
+    """The turn of RoFormer (neighbours) or of GPT-NeoX (halves), as complex numbers."""
+    steps, depth = x.shape[1], x.shape[3]
+    rate = 10000 ** -(torch.arange(depth // 2).double() * 2 / depth)
+    turn = torch.polar(torch.ones(steps, depth // 2).double(),
+                       torch.arange(steps)[:, None] * rate)[None, :, None]
+    pairs = x.unflatten(3, (-1, 2)) if interleaved else x.unflatten(3, (2, -1)).transpose(3, 4)
+    y = torch.view_as_real(torch.view_as_complex(pairs.contiguous()) * turn)
+    return (y if interleaved else y.transpose(3, 4)).flatten(3)
+
+
+def make_attention():
+    def inputs(queries, heads, keys, key_heads, **more):
+        return dict(q=rand(3, queries, heads, 6), k=rand(3, keys, key_heads, 6),
+                    v=rand(3, keys, key_heads, 6), **more)
+    case("attention", attend(), **inputs(5, 2, 7, 2))
+    case("attention_scale", attend(scale=0.7), **inputs(2, 2, 7, 2))
+    case("attention_causal", attend(causal=True), **inputs(5, 2, 5, 2))
+    case("attention_cached", attend(causal=True, offset=4), **inputs(3, 2, 7, 1))
+    case("attention_grouped", attend(), **inputs(5, 6, 7, 2))
+    case("attention_mask", attend("add"), ("mask",), **inputs(5, 2, 7, 2, mask=rand(3, 1, 5, 7)))
+    case("attention_lengths", attend("lengths"),
+         **inputs(5, 2, 7, 2, lengths=torch.tensor([7, 1, 4])))
+    case("attention_alibi", attend(slopes=True, causal=True), ("slopes",),
+         **inputs(5, 2, 5, 2, slopes=rand(2, low=0.1)))
+    case("rotary", lambda x: rotary(x, False), x=rand(2, 5, 2, 8))
+    case("rotary_interleaved", lambda x: rotary(x, True), x=rand(2, 5, 2, 8))
+
+
+def make_attention_layers(folder):
+    """Modules of PyTorch with their weights, a result and the gradients of its weighted sum."""
+    torch.manual_seed(20240702)
+    tensors, N = {}, torch.nn
+    lengths, memory_lengths = torch.tensor([5, 2, 4]), torch.tensor([3, 6, 1])
+    x, memory, other = rand(3, 5, 8), rand(3, 6, 8), rand(3, 6, 4)
+    hidden = torch.arange(5)[None] >= lengths[:, None]
+    memory_hidden = torch.arange(6)[None] >= memory_lengths[:, None]
+    later = torch.triu(torch.ones(5, 5, dtype=torch.bool), 1)
+    block = dict(dropout=0, batch_first=True, dim_feedforward=12)
+
+    def attention(**options):
+        return N.MultiheadAttention(8, 2, batch_first=True, **options)
+    for name, module, run, more in (
+            ("self", attention(), lambda m: m(x, x, x, key_padding_mask=hidden)[0],
+             {"lengths": lengths}),
+            ("causal", attention(bias=False),
+             lambda m: m(x, x, x, attn_mask=later, need_weights=False)[0], {}),
+            ("cross", attention(),
+             lambda m: m(x, memory, memory, key_padding_mask=memory_hidden)[0],
+             {"memory": memory, "lengths": memory_lengths}),
+            ("cross_other", attention(kdim=4, vdim=4), lambda m: m(x, other, other)[0],
+             {"memory": other}),
+            ("encoder", N.TransformerEncoderLayer(8, 2, **block),
+             lambda m: m(x, src_key_padding_mask=hidden), {"lengths": lengths}),
+            ("encoder_first",
+             N.TransformerEncoderLayer(8, 2, norm_first=True, activation="gelu", **block),
+             lambda m: m(x, src_mask=later), {}),
+            ("decoder", N.TransformerDecoderLayer(8, 2, **block),
+             lambda m: m(x, memory, tgt_mask=later, memory_key_padding_mask=memory_hidden),
+             {"memory": memory, "lengths": memory_lengths})):
+        module = module.double()
+        for p in module.parameters():
+            p.data = (p.data + 0.1 * torch.randn_like(p)).float().double()
+        y = run(module)
+        dy = rand(*y.shape)
+        (y * dy).sum().backward()
+        for key, p in module.named_parameters():
+            tensors[f"{name}/{key}"] = p
+            tensors[f"{name}/grad/{key}"] = p.grad
+        tensors.update({f"{name}/x": x, f"{name}/y": y, f"{name}/dy": dy,
+                        **{f"{name}/{k}": v for k, v in more.items()}})
+    write(folder / "attention_layers.safetensors", tensors)
+
+
 def make_ops(folder):
     make_products()
     make_convs()
@@ -1298,3 +1392,5 @@ if __name__ == "__main__":
     group(target, "linalg", make_linalg)
     group(target, "recurrent", make_recurrent)
     make_recurrent_layers(target)
+    group(target, "attention", make_attention)
+    make_attention_layers(target)

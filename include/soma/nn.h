@@ -359,6 +359,65 @@ SOMA_API soma_layer *soma_layer_gru_opt(soma_recurrent_layer_options options);
 #define soma_layer_gru(units_, ...)                                                                \
     soma_layer_gru_opt((soma_recurrent_layer_options){.units = (units_), __VA_ARGS__})
 
+typedef struct soma_attention_layer_options {
+    int64_t heads;     /* required; divides the input's width C */
+    int64_t key_heads; /* of keys and values; divides heads; 0: heads */
+    bool causal, rotary, alibi;
+    double dropout;         /* of weights */
+    soma_init_options init; /* default: xavier_uniform; biases are zeros */
+    bool no_bias, frozen;
+    const char *name;
+} soma_attention_layer_options;
+/* [B,T,C] -> [B,T,C]. In a graph it takes, by their dimensions, a memory [B,S,M] that x attends to
+ * in the place of itself, and the lengths [B] of what is attended to. Parameters as PyTorch's:
+ * in_proj_weight [3C,C] (fewer rows with key_heads), in_proj_bias, out_proj.weight [C,C],
+ * out_proj.bias; for a memory of another width q_proj_weight, k_proj_weight, v_proj_weight. */
+SOMA_API soma_layer *soma_layer_multi_head_attention_opt(soma_attention_layer_options options);
+#define soma_layer_multi_head_attention(heads_, ...)                                               \
+    soma_layer_multi_head_attention_opt(                                                           \
+        (soma_attention_layer_options){.heads = (heads_), __VA_ARGS__})
+/* Adds to each step of [B,T,C] a vector: of a table weight [learned,C], T at most `learned`; 0:
+ * soma_sinusoidal. */
+SOMA_API soma_layer *soma_layer_positions(int64_t learned);
+/* x · weightᵀ with the weight of the layer called `to` ("embedding1"), which comes before it. */
+SOMA_API soma_layer *soma_layer_tied(const char *to);
+
+typedef enum soma_transformer_norm {
+    SOMA_TRANSFORMER_LAYER_NORM,
+    SOMA_TRANSFORMER_RMS_NORM
+} soma_transformer_norm;
+typedef enum soma_feed {
+    SOMA_FEED_RELU,
+    SOMA_FEED_GELU,
+    SOMA_FEED_GELU_TANH,
+    SOMA_FEED_SILU,
+    SOMA_FEED_SWIGLU, /* from here on gated: the first dense layer is twice as wide */
+    SOMA_FEED_GEGLU,
+} soma_feed;
+typedef struct soma_transformer_options {
+    int64_t heads;     /* required; divides the input's width C */
+    int64_t key_heads; /* 0: heads */
+    int64_t units;     /* between the dense layers; 0: 4C */
+    soma_feed activation;
+    soma_transformer_norm norm;
+    bool norm_first; /* x + part(norm(x)); else norm(x + part(x)) */
+    bool causal;     /* of an encoder: a block of a GPT. A decoder always is */
+    bool rotary, alibi;
+    double dropout;
+    soma_init_options init; /* default: xavier_uniform */
+    bool no_bias, frozen;
+    const char *name;
+} soma_transformer_options;
+/* [B,T,C] (and lengths [B]) -> [B,T,C]; parts self_attn, linear1, linear2, norm1, norm2. */
+SOMA_API soma_layer *soma_layer_transformer_encoder_opt(soma_transformer_options options);
+#define soma_layer_transformer_encoder(heads_, ...)                                                \
+    soma_layer_transformer_encoder_opt((soma_transformer_options){.heads = (heads_), __VA_ARGS__})
+/* [B,T,C], a memory [B,S,M] (and its lengths [B]) -> [B,T,C]; parts self_attn, multihead_attn,
+ * linear1, linear2, norm1, norm2, norm3. */
+SOMA_API soma_layer *soma_layer_transformer_decoder_opt(soma_transformer_options options);
+#define soma_layer_transformer_decoder(heads_, ...)                                                \
+    soma_layer_transformer_decoder_opt((soma_transformer_options){.heads = (heads_), __VA_ARGS__})
+
 /* Blocks take their layers. `layers` is NULL-terminated. */
 SOMA_API soma_layer *soma_layer_sequential_list(soma_layer *const *layers);
 #define soma_layer_sequential(...)                                                                 \

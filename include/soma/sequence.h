@@ -44,6 +44,48 @@ SOMA_API soma_var soma_lstm_opt(soma_var x, soma_var w, soma_recurrent_options o
 SOMA_API soma_var soma_gru_opt(soma_var x, soma_var w, soma_recurrent_options options);
 #define soma_gru(x_, w_, ...) soma_gru_opt((x_), (w_), (soma_recurrent_options){__VA_ARGS__})
 
+/* --- attention ---------------------------------------------------------------------------------
+ *
+ * Memory grows with the lengths, not with their product: scores are never kept. */
+typedef struct soma_attention_options {
+    double scale;     /* of q · k; 0: 1/√D */
+    bool causal;      /* query t sees keys up to t + offset */
+    int64_t offset;   /* of the first query among the keys: how many a cache had before */
+    soma_var mask;    /* broadcasts to [B,heads,T,S]: added to the scores; of bool, false hides */
+    soma_var lengths; /* i32 or i64 [B]: keys that count, as above */
+    soma_var slopes;  /* [heads]: slope · |distance| is taken off (ALiBi, Press et al. 2022) */
+    soma_var key;     /* i64 [2] {seed, step}, for dropout of weights */
+    double dropout;   /* from 0 to less than 1 */
+    uint32_t stream;  /* which draws: as soma_dropout */
+} soma_attention_options;
+/* softmax(scale q · kᵀ + …) · v (Vaswani et al. 2017): q [B,T,heads,D], k and v [B,S,h,D] ->
+ * [B,T,heads,D]; h divides heads, of which neighbours share a key head. A query that sees nothing
+ * gets zeros. What is hidden must be finite all the same. Gradients go to q, k and v, which have no
+ * gradients of their own; mask and slopes have none. */
+SOMA_API soma_var soma_attention_opt(soma_var q, soma_var k, soma_var v,
+                                     soma_attention_options options);
+#define soma_attention(q_, k_, v_, ...)                                                            \
+    soma_attention_opt((q_), (k_), (v_), (soma_attention_options){__VA_ARGS__})
+
+typedef struct soma_rotary_options {
+    double base;    /* 0: 10000 */
+    int64_t offset; /* of the first step */
+    bool
+        interleaved; /* pairs are neighbours (Su et al. 2021); else cell i and i + D/2 (GPT-NeoX) */
+} soma_rotary_options;
+/* x [B,T,heads,D] with pairs of values turned by step · base^(-2 pair/D): dot products of q and k
+ * so turned depend on the distance alone. */
+SOMA_API soma_var soma_rotary_opt(soma_var x, soma_rotary_options options);
+#define soma_rotary(x_, ...) soma_rotary_opt((x_), (soma_rotary_options){__VA_ARGS__})
+
+/* A constant [steps,width]: column 2i is sin(step / 10000^(2i/width)), the next the cosine (Vaswani
+ * et al. 2017). */
+SOMA_API soma_var soma_sinusoidal(soma_graph *graph, soma_dtype dtype, int64_t steps,
+                                  int64_t width);
+
+/* --- lengths -----------------------------------------------------------------------------------
+ */
+
 /* True for the steps that count: bool [B,steps] of lengths [B]. Composite. */
 SOMA_API soma_var soma_sequence_mask(soma_var lengths, int64_t steps);
 

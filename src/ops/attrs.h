@@ -200,6 +200,18 @@ typedef struct soma__recurrent_attrs {
     int64_t states;  /* gradients: one step more, with those of h0 and c0; else 0 */
 } soma__recurrent_attrs;
 
+/* attention and the gradients of it. */
+typedef struct soma__attention_attrs {
+    double scale, p; /* p: of dropout */
+    int64_t causal, offset, stream;
+    int64_t optional; /* bits of ops/attention.h: inputs that are there */
+} soma__attention_attrs;
+
+typedef struct soma__rotary_attrs {
+    double base;
+    int64_t offset, interleaved, inverse;
+} soma__rotary_attrs;
+
 /* reshape, expand: the result's shape. (argmax and concat take soma__axis_attrs.) */
 typedef struct soma__shape_attrs {
     int64_t ndim, dim[SOMA_MAX_DIMS];
