@@ -52,6 +52,9 @@ static void broadcasts(void **state)
         broadcast_case(SOMA_SHAPE(n, 37), one, SOMA_SHAPE(1, 37), "scalar and row");
     }
     broadcast_case(SOMA_SHAPE(100003), SOMA_SHAPE(100003), one, "long");
+    broadcast_case(SOMA_SHAPE(5003, 3), SOMA_SHAPE(3), SOMA_SHAPE(5003, 1), "narrow rows");
+    broadcast_case(SOMA_SHAPE(700, 32), SOMA_SHAPE(700, 1), SOMA_SHAPE(32), "the last flat tile");
+    broadcast_case(SOMA_SHAPE(9, 300, 6), SOMA_SHAPE(9, 1, 6), SOMA_SHAPE(300, 1), "narrow maps");
     broadcast_case(SOMA_SHAPE(4, 30, 17, 8), SOMA_SHAPE(4, 1, 1, 8), SOMA_SHAPE(8), "maps");
     broadcast_case(SOMA_SHAPE(3, 5, 7, 9), SOMA_SHAPE(5, 1, 9), SOMA_SHAPE(3, 1, 7, 1), "mixed");
     broadcast_case(SOMA_SHAPE(2, 3, 2, 3, 2, 3, 2, 3), SOMA_SHAPE(3, 1, 3, 1, 3, 1, 3),

@@ -19,7 +19,7 @@
  *     input grad  source row = i' + (r + pad - u·dilation) / stride, i = r + i'·stride
  *
  * Few source channels would make the inner loop too short: then the pixels under the taps are first
- * copied into a panel.
+ * copied into a panel. (Most convolutions of few channels are better off in conv_planes.c.)
  */
 #include <string.h>
 
@@ -408,6 +408,8 @@ static size_t scratch(const soma__conv_sizes *s, const soma__call *call, bool fo
     }
     if (soma__conv_is_depthwise(s))
         return soma__depthwise_scratch(s, epilogue, threads);
+    if (soma__conv_suits_planes(s, forward, isa))
+        return soma__planes_scratch(s, forward, epilogue, isa, threads);
     gather g;
     return arrange(&g, s, forward, epilogue, isa, threads) * sizeof(float);
 }
@@ -430,6 +432,8 @@ static void run(const soma__conv_sizes *s, const soma__call *call, bool forward,
             soma__depthwise_forward(s, call, isa);
         else
             soma__depthwise_input_grad(s, call, isa);
+    } else if (soma__conv_suits_planes(s, forward, isa)) {
+        soma__planes_run(s, forward, call, isa);
     } else {
         gather g;
         arrange(&g, s, forward, epilogue, isa, soma__pool_threads(call->pool));
@@ -445,6 +449,8 @@ static size_t prepared(const soma__conv_sizes *s, bool forward, const soma__isa_
     }
     if (soma__conv_is_depthwise(s))
         return (size_t)(s->taps * s->C) * sizeof(float);
+    if (soma__conv_suits_planes(s, forward, isa))
+        return soma__planes_prepared(s, forward, isa);
     gather g;
     arrange(&g, s, forward, false, isa, 1);
     return (size_t)(s->groups * g.panels * g.depth * isa->gemm->nr) * sizeof(float);
@@ -458,6 +464,8 @@ static void prepare(const soma__conv_sizes *s, const soma__call *call, bool forw
         soma__product_prepare(&p, call->in[1].data, isa, call->pool, to);
     } else if (soma__conv_is_depthwise(s)) {
         isa->gemm->transpose(to, s->C, call->in[1].data, s->taps, s->C, s->taps);
+    } else if (soma__conv_suits_planes(s, forward, isa)) {
+        soma__planes_prepare(s, forward, call, isa, to);
     } else {
         gather g;
         arrange(&g, s, forward, false, isa, 1);

@@ -76,6 +76,16 @@ static inline size_t soma__conv_take(size_t *at, size_t floats)
     return here;
 }
 
+/* conv_planes.c: few channels in or out. */
+bool soma__conv_suits_planes(const soma__conv_sizes *s, bool forward, const soma__isa_table *isa);
+size_t soma__planes_scratch(const soma__conv_sizes *s, bool forward, bool epilogue,
+                            const soma__isa_table *isa, int threads);
+void soma__planes_run(const soma__conv_sizes *s, bool forward, const soma__call *call,
+                      const soma__isa_table *isa);
+size_t soma__planes_prepared(const soma__conv_sizes *s, bool forward, const soma__isa_table *isa);
+void soma__planes_prepare(const soma__conv_sizes *s, bool forward, const soma__call *call,
+                          const soma__isa_table *isa, float *to);
+
 /* conv_depthwise.c */
 size_t soma__depthwise_scratch(const soma__conv_sizes *s, bool epilogue, int threads);
 void soma__depthwise_forward(const soma__conv_sizes *s, const soma__call *call,

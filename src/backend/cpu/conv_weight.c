@@ -11,9 +11,12 @@
  *     wide     tile rows o,        left = dy, right = x        dw's own layout
  *     narrow   tile rows (tap, c), left = x by row pointers, right = dy
  *
- * Narrow serves inputs of few channels, where a vector along c would be mostly empty. Its copies
- * are [taps·c, o] and are turned at the end. Rows of pointers need a value for each tap, so pixels
- * at the ends of a row are segments of length one, and pointers outside of the image go to zeros.
+ * Where nothing is padded to the sides, the pixels under a row of the kernel are one stretch of x:
+ * such a row can be taken for a single tap of kw·C channels, which wide then does if it fills its
+ * vectors better. Narrow serves other inputs of few channels, where a vector along c would be
+ * mostly empty. Its copies are [taps·c, o] and are turned at the end. Rows of pointers need a value
+ * for each tap, so pixels at the ends of a row are segments of length one, and pointers outside of
+ * the image go to zeros.
  */
 #include <string.h>
 
@@ -50,9 +53,41 @@ static size_t floats_of(int64_t count, size_t size)
     return ((size_t)count * size + sizeof(float) - 1) / sizeof(float);
 }
 
-static size_t arrange(sums *g, const soma__conv_sizes *s, const soma__isa_table *isa, int threads)
+/* Multiply-adds of vectors for one pixel, as wide and as narrow. */
+static int64_t cost_wide(const soma__conv_sizes *s, int64_t taps, int64_t cols,
+                         const soma__isa_table *isa)
 {
-    *g = (sums){.s = *s, .isa = isa, .narrow = s->group_c < NARROW};
+    return taps * s->group_o * soma__conv_ceil_div(cols, isa->width);
+}
+static int64_t cost_narrow(const soma__conv_sizes *s, const soma__isa_table *isa)
+{
+    return s->taps * s->group_c * soma__conv_ceil_div(s->group_o, isa->width);
+}
+
+/* Makes each row of the kernel one tap, where that pays. */
+static bool join_rows(soma__conv_sizes *s, const soma__isa_table *isa)
+{
+    int64_t joined = s->kernel[1] * s->group_c;
+    if (s->groups != 1 || s->kernel[1] == 1 || s->dilation[1] != 1 || s->pad[1] != 0)
+        return false;
+    /* Padding on the right alone shows in the last window. */
+    if ((s->Wo - 1) * s->stride[1] + s->kernel[1] > s->W)
+        return false;
+    int64_t now = s->group_c < NARROW ? cost_narrow(s, isa) : cost_wide(s, s->taps, s->C, isa);
+    if (cost_wide(s, s->kernel[0], joined, isa) >= now)
+        return false;
+    s->group_c = joined;
+    s->taps = s->kernel[0];
+    s->kernel[1] = 1;
+    return true;
+}
+
+static size_t arrange(sums *g, const soma__conv_sizes *sizes, const soma__isa_table *isa,
+                      int threads)
+{
+    *g = (sums){.s = *sizes, .isa = isa};
+    const soma__conv_sizes *s = &g->s;
+    g->narrow = !join_rows(&g->s, isa) && s->group_c < NARROW;
     g->values = s->O * s->taps * s->group_c;
     int64_t rows = s->N * s->Ho;
     g->parts = soma__conv_least(PARTS, soma__conv_ceil_div(rows * s->Wo, PART_PIXELS));

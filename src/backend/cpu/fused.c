@@ -8,6 +8,8 @@
  *      same), or one a row, or one in all: the last two steps of a broadcast are 0 or not.
  *   2. Tiles are pieces of such a matrix: part of a row, or several whole rows. f32 operands are
  * read where they are. Per-row and single values become splats (SOMA__SPLAT copies).
+ *      Rows of a few columns are not worth a loop each: then such operands are repeated until they
+ *      fill the tile, and the tile is one row.
  *   3. Each register that the program writes has a buffer of one tile, unless the instruction that
  *      gives an output its value can write there at once.
  *
@@ -36,6 +38,8 @@
 #define MOST_BUFFERS (SOMA__PROGRAM_OPERANDS + SOMA__PROGRAM_REGISTERS)
 #define MEMORY_FLOATS (MOST_BUFFERS * (SMALLEST_TILE + STAGGER) + LARGEST_TILE)
 #define MOST_CONSTANTS 64
+/* Most columns that are repeated: two vectors of the widest. */
+#define FLAT_COLS 32
 /* Elements a block; work of fewer than two blocks stays on the calling thread. */
 #define BLOCK 8192
 
@@ -76,6 +80,7 @@ typedef struct fused_job {
     int64_t dim[SOMA_MAX_DIMS];
     bool folded[SOMA_MAX_DIMS];
     fold_cut fold;
+    bool flat;                           /* a tile is run as one row */
     int64_t tile_rows, tile_cols;        /* of the last two dims */
     int64_t row_tiles, col_tiles, tiles; /* tiles = matrices · row_tiles · col_tiles */
     int64_t block_tiles;
@@ -173,15 +178,19 @@ static uint8_t simplify(const soma__program *p, const soma__insn *insn)
                             : insn->code;
 }
 
-/* Numbers the buffers and makes the tile as large as they allow. */
-static void place_buffers(fused_job *job)
+/* Numbers the buffers and makes the tile as large as they allow. `cols`: of the last dim. */
+static void place_buffers(fused_job *job, int64_t cols)
 {
     const soma__program *p = job->program;
     bool written[SOMA__PROGRAM_REGISTERS] = {false};
     int count = 0, most = p->loads;
+    /* Folds take tiles as they are. */
+    job->flat = !p->folded && job->dims > 1 && cols <= FLAT_COLS;
     for (int i = 0; i < p->loads; i++) {
         const place *in = &job->in[i];
         bool whole = in->dtype == SOMA_F32 && in->stride[job->dims - 1] != 0 && !in->copy;
+        if (job->flat && in->stride[job->dims - 2] == 0)
+            whole = false;
         job->in_buffer[i] = (int8_t)(whole ? -1 : count++);
     }
     for (int i = 0; i < SOMA__PROGRAM_REGISTERS; i++)
@@ -232,6 +241,12 @@ static void merge_dims(fused_job *job)
     job->dims = dims;
 }
 
+/* The rows of a tile. Where it is not flat, a splat table of them must fit a buffer as well. */
+static int64_t tile_height(const fused_job *job, int64_t cols)
+{
+    return job->tile / (job->flat || cols > SOMA__SPLAT ? cols : SOMA__SPLAT);
+}
+
 static void cut_tiles(fused_job *job)
 {
     int64_t cols = job->dim[job->dims - 1], rows = job->dims > 1 ? job->dim[job->dims - 2] : 1;
@@ -239,9 +254,8 @@ static void cut_tiles(fused_job *job)
     for (int d = 0; d + 2 < job->dims; d++)
         matrices *= job->dim[d];
     job->tile_cols = cols < job->tile ? cols : job->tile;
-    /* A splat table of the rows must fit a buffer as well. */
-    int64_t wide = job->tile_cols > SOMA__SPLAT ? job->tile_cols : SOMA__SPLAT;
-    job->tile_rows = job->tile / wide < rows ? job->tile / wide : rows;
+    int64_t height = tile_height(job, job->tile_cols);
+    job->tile_rows = height < rows ? height : rows;
     job->row_tiles = (rows + job->tile_rows - 1) / job->tile_rows;
     job->col_tiles = (cols + job->tile_cols - 1) / job->tile_cols;
     job->tiles = matrices * job->row_tiles * job->col_tiles;
@@ -317,7 +331,7 @@ static bool prepare(fused_job *job, const soma__call *call)
     }
     merge_dims(job);
     find_direct(job);
-    place_buffers(job);
+    place_buffers(job, job->dim[job->dims - 1]);
     cut_tiles(job);
     return cut_folds(job);
 }
@@ -487,6 +501,39 @@ static void splat(float *to, float value)
         to[i] = value;
 }
 
+/* `count` values to f32. */
+static void load_run(const fused_job *job, const place *in, const char *from, int64_t count,
+                     float *to)
+{
+    if (in->dtype == SOMA_F32)
+        memcpy(to, from, (size_t)count * sizeof(float));
+    else
+        job->isa->load(in->dtype, from, count, to);
+}
+
+/* Fills a tile of rows × n with the one row that `buffer` begins with. */
+static void repeat_row(float *buffer, int64_t rows, int64_t n)
+{
+    int64_t filled = n, all = rows * n;
+    while (filled < all) {
+        int64_t more = filled < all - filled ? filled : all - filled;
+        memcpy(buffer + filled, buffer, (size_t)more * sizeof(float));
+        filled += more;
+    }
+}
+
+/* Makes the strip of an operand that each row has one value of, in a flat tile. */
+static soma__strip spread_rows(const fused_job *job, const place *in, float *buffer,
+                               const window *w, int64_t rows, int64_t n)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        float value = load_one(job->isa, in->dtype, w->data + r * w->ld * in->size);
+        for (int64_t j = 0; j < n; j++)
+            buffer[r * n + j] = value;
+    }
+    return (soma__strip){buffer, n, false};
+}
+
 /* Makes the strip of an operand. */
 static soma__strip load_operand(const fused_job *job, int i, float *buffer, const window *w,
                                 int64_t rows, int64_t n)
@@ -497,18 +544,22 @@ static soma__strip load_operand(const fused_job *job, int i, float *buffer, cons
     if (w->moves && job->in_buffer[i] < 0)
         return (soma__strip){(float *)(void *)w->data, w->ld, false};
     int64_t different = w->ld == 0 ? 1 : rows;
+    if (!w->moves && job->flat && different > 1)
+        return spread_rows(job, in, buffer, w, rows, n);
     if (!w->moves) {
         for (int64_t r = 0; r < different; r++)
             splat(buffer + r * SOMA__SPLAT,
                   load_one(job->isa, in->dtype, w->data + r * w->ld * in->size));
         return (soma__strip){buffer, w->ld == 0 ? 0 : SOMA__SPLAT, true};
     }
-    for (int64_t r = 0; r < different; r++) {
-        const char *from = w->data + r * w->ld * in->size;
-        if (in->dtype == SOMA_F32)
-            memcpy(buffer + r * n, from, (size_t)n * sizeof(float));
-        else
-            job->isa->load(in->dtype, from, n, buffer + r * n);
+    if (w->ld == n)
+        load_run(job, in, w->data, rows * n, buffer);
+    else
+        for (int64_t r = 0; r < different; r++)
+            load_run(job, in, w->data + r * w->ld * in->size, n, buffer + r * n);
+    if (job->flat && w->ld == 0) {
+        repeat_row(buffer, rows, n);
+        return (soma__strip){buffer, n, false};
     }
     return (soma__strip){buffer, w->ld == 0 ? 0 : n, false};
 }
@@ -528,6 +579,16 @@ static void apply(soma__vector_fn *fn, int arity, int64_t rows, int64_t n, const
         rows = 1;
     }
     fn(rows, n, d, a, b, c);
+}
+
+static void store_output(const fused_job *job, int k, const window *out, int64_t rows, int64_t n,
+                         const soma__strip *from)
+{
+    if (rows > 1 && out->ld == n && one_row(from, n)) {
+        n *= rows;
+        rows = 1;
+    }
+    job->isa->store(job->out[k].dtype, out->data, out->ld, rows, n, from);
 }
 
 /* Runs the program on rows × n elements. in[] and out[] say where operands and outputs of this tile
@@ -561,12 +622,8 @@ static void run_tile(const fused_job *job, fused_frame *frame, const window *in,
         if (p->fold[k] != SOMA__FOLD_NONE)
             fold_tile(job, frame, k, rows, n);
     for (int k = 0; k < p->stores; k++)
-        if (!job->stored[k] &&
-            p->fold[k] ==
-                SOMA__FOLD_NONE) /* out[k] is set for each k < p->stores, which does not change */
-            /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
-            job->isa->store(job->out[k].dtype, out[k].data, out[k].ld, rows, n,
-                            &strip[p->store[k]]);
+        if (!job->stored[k] && p->fold[k] == SOMA__FOLD_NONE)
+            store_output(job, k, &out[k], rows, n, &strip[p->store[k]]);
 }
 
 static void fill_constants(const soma__program *p, fused_frame *frame)
@@ -801,10 +858,10 @@ void soma__epilogue_run(const soma__call *call, const soma__isa_table *isa, floa
         job.out[k].data = (char *)call->out[k].data + at * job.out[k].size;
     }
     find_direct(&job);
-    place_buffers(&job);
+    place_buffers(&job, cols);
     fill_constants(p, &frame);
     int64_t tile_cols = cols < job.tile ? cols : job.tile;
-    int64_t tile_rows = job.tile / (tile_cols > SOMA__SPLAT ? tile_cols : SOMA__SPLAT);
+    int64_t tile_rows = tile_height(&job, tile_cols);
     window in[SOMA__PROGRAM_OPERANDS], out[SOMA__PROGRAM_STORES];
     for (int64_t row = 0; row < rows; row += tile_rows)
         for (int64_t col = 0; col < cols; col += tile_cols) {
