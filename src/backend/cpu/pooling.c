@@ -19,6 +19,7 @@ typedef struct pool_job {
     float *y;
     int64_t h, w, ho, wo, c; /* sizes of the image and of the pooled one */
     int64_t groups, rows_of_block, all_rows;
+    bool alone, all; /* max_pool2d_grad: no cell is in two windows; each is in one */
 } pool_job;
 
 static const char *refuses(const soma__call *call)
@@ -47,15 +48,36 @@ static pool_job start(const soma__call *call, const soma__isa_table *isa, const 
     return job;
 }
 
-/* The cells that window (i, j) sees, where the first of them is in the image, and what a sum over
- * them is multiplied by to give the mean. */
-static soma__cells window(const pool_job *job, int64_t i, int64_t j, int64_t *at, float *share)
+/* How many windows of a row are like window j, which sees all of its cells: from it on, each a
+ * stride further. */
+static int64_t alike(const pool_job *job, int64_t j)
+{
+    const soma__pool_attrs *a = job->attrs;
+    int64_t first = j * a->stride[1] - a->pad[1];
+    int64_t room = job->w - 1 - (a->size[1] - 1) * a->dilation[1] - first;
+    if (a->adaptive || first < 0 || room < 0)
+        return 1;
+    int64_t count = room / a->stride[1] + 1;
+    return count < job->wo - j ? count : job->wo - j;
+}
+
+/* The cells that window (i, j) and those like it see, and where the first of them is in the image.
+ * `share`, unless NULL: what a sum over them is multiplied by to give the mean. */
+static soma__cells windows(const pool_job *job, int64_t i, int64_t j, int64_t *at, float *share)
 {
     soma__span h = soma__pool_span(job->attrs, 0, job->h, i);
     soma__span w = soma__pool_span(job->attrs, 1, job->w, j);
     *at = (h.first * job->w + w.first) * job->c;
-    *share = (float)(1 / soma__pool_divisor(job->attrs, &h, &w));
-    return (soma__cells){h.count, w.count, h.step * job->w * job->c, w.step * job->c, job->c};
+    if (share)
+        *share = (float)(1 / soma__pool_divisor(job->attrs, &h, &w));
+    return (soma__cells){.rows = h.count,
+                         .cols = w.count,
+                         .row = h.step * job->w * job->c,
+                         .cell = w.step * job->c,
+                         .channels = job->c,
+                         .windows = alike(job, j),
+                         .step = job->attrs->stride[1] * job->c,
+                         .out = job->c};
 }
 
 /* Calls `row` for each row of results, in blocks of about as many elements as pay for a hand-over.
@@ -83,10 +105,10 @@ static void forward_row(const pool_job *job, pool_kind kind, int64_t row)
 {
     int64_t image = row / job->ho * job->h * job->w * job->c;
     float *y = job->y + row * job->wo * job->c;
-    for (int64_t j = 0; j < job->wo; j++, y += job->c) {
+    for (int64_t j = 0; j < job->wo;) {
         int64_t at;
-        float share;
-        soma__cells seen = window(job, row % job->ho, j, &at, &share);
+        float share = 0;
+        soma__cells seen = windows(job, row % job->ho, j, &at, kind == AVERAGE ? &share : NULL);
         at += image;
         if (kind == MAX)
             job->isa->max(job->x + at, &seen, y);
@@ -94,6 +116,8 @@ static void forward_row(const pool_job *job, pool_kind kind, int64_t row)
             job->isa->pick(job->x + at, job->t + at, &seen, y);
         else
             job->isa->average(job->x + at, &seen, share, y);
+        j += seen.windows;
+        y += seen.windows * job->c;
     }
 }
 
@@ -119,6 +143,21 @@ FORWARD(avg_pool2d, AVERAGE)
 /* --- gradients
  * -------------------------------------------------------------------------------------- */
 
+/* Whether no cell is seen by two windows; *all: and each by one. */
+static bool windows_part(const pool_job *job, bool *all)
+{
+    const soma__pool_attrs *a = job->attrs;
+    const int64_t size[2] = {job->h, job->w}, count[2] = {job->ho, job->wo};
+    bool part = !a->adaptive;
+    *all = part;
+    for (int d = 0; d < 2; d++) {
+        part = part && a->stride[d] > (a->size[d] - 1) * a->dilation[d];
+        *all = *all && a->dilation[d] == 1 && a->stride[d] == a->size[d] &&
+               count[d] * a->size[d] - a->pad[d] >= size[d];
+    }
+    return part;
+}
+
 /* in: x, dy. */
 static void max_grad_block(void *context, int64_t block, int worker)
 {
@@ -129,15 +168,15 @@ static void max_grad_block(void *context, int64_t block, int worker)
     const float *dy = job->t + n * job->ho * job->wo * job->c + c;
     float *dx = job->y + n * job->h * job->w * job->c + c;
     (void)worker;
-    for (int64_t i = 0; i < job->h * job->w; i++)
+    for (int64_t i = 0; i < job->h * job->w && !job->all; i++)
         memset(dx + i * job->c, 0, (size_t)channels * sizeof(float));
     for (int64_t i = 0; i < job->ho; i++)
-        for (int64_t j = 0; j < job->wo; j++) {
+        for (int64_t j = 0; j < job->wo;) {
             int64_t at;
-            float share;
-            soma__cells seen = window(job, i, j, &at, &share);
+            soma__cells seen = windows(job, i, j, &at, NULL);
             seen.channels = channels;
-            job->isa->max_grad(x + at, dy + (i * job->wo + j) * job->c, &seen, dx + at);
+            job->isa->max_grad(x + at, dy + (i * job->wo + j) * job->c, &seen, job->alone, dx + at);
+            j += seen.windows;
         }
 }
 
@@ -146,6 +185,7 @@ void soma__run_max_pool2d_grad(const soma__call *call, const soma__isa_table *is
     const soma_shape *x = &call->in[0].shape;
     pool_job job = start(call, isa, x, &call->in[1].shape);
     job.groups = (job.c + GRAD_CHANNELS - 1) / GRAD_CHANNELS;
+    job.alone = windows_part(&job, &job.all);
     soma__parallel(call->pool, x->dim[0] * job.groups, max_grad_block, &job);
 }
 
