@@ -364,14 +364,24 @@ SOMA_API soma_var soma_searchsorted(soma_var borders, soma_var x, bool right);
 
 /* --- products ----------------------------------------------------------------------------------
  */
+/* `precision` of products: 0, that of the operands, which are of one dtype, as is the result; or
+ * SOMA_BF16: the operands are rounded to bf16 where they are not yet, their products added in f32,
+ * and the result is f32. So are gradients, but that of an operand of bf16 is rounded. Where the
+ * processor has instructions for it (AVX-512 BF16), this takes half the time. */
 typedef struct soma_matmul_options {
     bool transpose_a, transpose_b; /* of the last two dims */
+    soma_dtype precision;
 } soma_matmul_options;
 /* a [B…,M,K] · b [B…,K,N] -> [B…,M,N]; batch dims broadcast; both at least 2-D. */
 SOMA_API soma_var soma_matmul_opt(soma_var a, soma_var b, soma_matmul_options options);
 #define soma_matmul(a_, b_, ...) soma_matmul_opt((a_), (b_), (soma_matmul_options){__VA_ARGS__})
+typedef struct soma_linear_options {
+    soma_dtype precision; /* as of soma_matmul; b is of the result's dtype */
+} soma_linear_options;
 /* x [B…,I] · w[O,I]ᵀ + b[O] -> [B…,O]; `b` may be (soma_var){0}. Composite. */
-SOMA_API soma_var soma_linear(soma_var x, soma_var w, soma_var b);
+SOMA_API soma_var soma_linear_opt(soma_var x, soma_var w, soma_var b, soma_linear_options options);
+#define soma_linear(x_, w_, b_, ...)                                                               \
+    soma_linear_opt((x_), (w_), (b_), (soma_linear_options){__VA_ARGS__})
 /* Einstein's sum over `count` operands: "ij,jk->ik". Letters are axes: equal ones of two operands
  * run together, those that the result lacks are summed over, one that an operand has twice is its
  * diagonal. "..." stands for any axes, aligned at their ends. Without "->" the result has the
@@ -398,7 +408,8 @@ typedef struct soma_conv_options {
     int64_t dilation[2]; /* 0: 1 */
     int64_t pad[4];      /* top, left, bottom, right, with SOMA_PAD_EXPLICIT */
     soma_padding padding;
-    int64_t groups; /* 0: 1 */
+    int64_t groups;       /* 0: 1 */
+    soma_dtype precision; /* as of soma_matmul */
 } soma_conv_options;
 /* x [N,H,W,C], w [O,kh,kw,C/groups] -> [N,Ho,Wo,O]; cross-correlation as everywhere. Add the bias
  * with soma_add: plans fuse it. */

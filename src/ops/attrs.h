@@ -12,10 +12,15 @@
 /* --- matmul, conv, pool, norm, softmax, random ----------------------------------------------- */
 
 /* matmul(a, b): a is [B…,M,K], or [B…,K,M] with transpose_a; b is [B…,K,N], or [B…,N,K] with
- * transpose_b. 0 or 1. */
+ * transpose_b. 0 or 1. precision: SOMA_BF16, or 0 for that of the operands (ops/precision.h). */
 typedef struct soma__matmul_attrs {
     int64_t transpose_a, transpose_b;
+    int64_t precision;
 } soma__matmul_attrs;
+
+typedef struct soma__linear_attrs {
+    int64_t precision; /* as in soma__matmul_attrs */
+} soma__linear_attrs;
 
 /* conv2d(x, w), conv2d_input_grad(dy, w), conv2d_weight_grad(x, dy). All three describe the forward
  * conv: output cell (i, j) reads input cell (i·stride[0] - pad[0] + u·dilation[0],
@@ -26,7 +31,8 @@ typedef struct soma__conv_attrs {
     int64_t pad[4];                 /* top, left, bottom, right; at least 0 */
     int64_t groups;                 /* at least 1 */
     int64_t size[2];                /* conv2d: 0; input_grad: H, W of x; weight_grad: kh, kw of w */
-    int64_t padding; /* soma_padding as the builder passed it; 0 once the rule has resolved it */
+    int64_t padding;   /* soma_padding as the builder passed it; 0 once the rule has resolved it */
+    int64_t precision; /* as in soma__matmul_attrs */
 } soma__conv_attrs;
 
 /* conv1d, conv3d and the transposed convs: one entry for each image axis, as in soma__conv_attrs;

@@ -7,6 +7,7 @@
  * gradients of any order come out of these rules. */
 #include "ops/attrs.h"
 #include "ops/ops.h"
+#include "ops/precision.h"
 #include "ops/window.h"
 
 /* --- shapes ----------------------------------------------------------------------------------- */
@@ -74,8 +75,7 @@ static soma_status conv2d_rule(soma__rule *rule)
 {
     conv_shapes s = {.x = rule->in_shape[0], .w = rule->in_shape[1]};
     soma__conv_attrs *attrs = rule->attrs;
-    SOMA__TRY(soma__rule_float(rule, 0));
-    SOMA__TRY(soma__rule_same_dtypes(rule));
+    SOMA__TRY(soma__rule_precision(rule, attrs->precision));
     SOMA__TRY(check_images(rule, "x", &s.x, "[N,H,W,C]"));
     SOMA__TRY(check_images(rule, "w", &s.w, "[O,kh,kw,C/groups]"));
     if (s.w.dim[0] < 1)
@@ -102,8 +102,7 @@ static soma_status input_grad_rule(soma__rule *rule)
     const soma_shape *dy = &rule->in_shape[0];
     conv_shapes s = {.w = rule->in_shape[1]};
     int64_t channels, count;
-    SOMA__TRY(soma__rule_float(rule, 0));
-    SOMA__TRY(soma__rule_same_dtypes(rule));
+    SOMA__TRY(soma__rule_precision(rule, attrs->precision));
     SOMA__TRY(check_images(rule, "dy", dy, "[N,Ho,Wo,O]"));
     SOMA__TRY(check_images(rule, "w", &s.w, "[O,kh,kw,C/groups]"));
     if (attrs->groups < 1 || !soma__mul64(s.w.dim[3], attrs->groups, &channels))
@@ -124,8 +123,7 @@ static soma_status weight_grad_rule(soma__rule *rule)
     const soma_shape *dy = &rule->in_shape[1];
     conv_shapes s = {.x = rule->in_shape[0]};
     int64_t count;
-    SOMA__TRY(soma__rule_float(rule, 0));
-    SOMA__TRY(soma__rule_same_dtypes(rule));
+    SOMA__TRY(soma__rule_precision(rule, attrs->precision));
     SOMA__TRY(check_images(rule, "x", &s.x, "[N,H,W,C]"));
     SOMA__TRY(check_images(rule, "dy", dy, "[N,Ho,Wo,O]"));
     if (attrs->groups < 1 || s.x.dim[3] % attrs->groups != 0)
@@ -146,23 +144,31 @@ static soma_status weight_grad_rule(soma__rule *rule)
 soma_var soma_conv2d_opt(soma_var x, soma_var w, soma_conv_options options)
 {
     soma__conv_attrs attrs = {.groups = options.groups ? options.groups : 1,
-                              .padding = (int64_t)options.padding};
+                              .padding = (int64_t)options.padding,
+                              .precision = (int64_t)options.precision};
     for (int d = 0; d < 2; d++) {
         attrs.stride[d] = options.stride[d] ? options.stride[d] : 1;
         attrs.dilation[d] = options.dilation[d] ? options.dilation[d] : 1;
     }
     for (int i = 0; i < 4; i++)
         attrs.pad[i] = options.pad[i];
+    x = soma__at_precision(x, attrs.precision);
     return soma__graph_add(NULL, &soma__op_conv2d, (soma_var[]){x, w}, 2, &attrs);
 }
 
-/* The three ops with the geometry of `of`; each takes from the shape of `like` the sizes that its
- * operands do not tell. */
-static soma_var forward(soma_var x, soma_var w, const soma__conv_attrs *of)
+/* The three ops with the geometry of `of`, as gradients of `like`, in its dtype; each takes from
+ * the shape of `like` the sizes that its operands do not tell. */
+static soma_var gradient_of(const soma__op *op, soma_var a, soma_var b,
+                            const soma__conv_attrs *attrs, soma_var like)
+{
+    soma_var gradient = soma__graph_add(NULL, op, (soma_var[]){a, b}, 2, attrs);
+    return soma_cast(gradient, soma_var_dtype(like));
+}
+static soma_var forward(soma_var x, soma_var w, const soma__conv_attrs *of, soma_var like)
 {
     soma__conv_attrs attrs = *of;
     attrs.size[0] = attrs.size[1] = 0;
-    return soma__graph_add(NULL, &soma__op_conv2d, (soma_var[]){x, w}, 2, &attrs);
+    return gradient_of(&soma__op_conv2d, x, w, &attrs, like);
 }
 static soma_var input_grad(soma_var dy, soma_var w, const soma__conv_attrs *of, soma_var like)
 {
@@ -170,7 +176,7 @@ static soma_var input_grad(soma_var dy, soma_var w, const soma__conv_attrs *of, 
     soma_shape x = soma_var_shape(like);
     attrs.size[0] = x.dim[1];
     attrs.size[1] = x.dim[2];
-    return soma__graph_add(NULL, &soma__op_conv2d_input_grad, (soma_var[]){dy, w}, 2, &attrs);
+    return gradient_of(&soma__op_conv2d_input_grad, dy, w, &attrs, like);
 }
 static soma_var weight_grad(soma_var x, soma_var dy, const soma__conv_attrs *of, soma_var like)
 {
@@ -178,36 +184,43 @@ static soma_var weight_grad(soma_var x, soma_var dy, const soma__conv_attrs *of,
     soma_shape w = soma_var_shape(like);
     attrs.size[0] = w.dim[1];
     attrs.size[1] = w.dim[2];
-    return soma__graph_add(NULL, &soma__op_conv2d_weight_grad, (soma_var[]){x, dy}, 2, &attrs);
+    return gradient_of(&soma__op_conv2d_weight_grad, x, dy, &attrs, like);
+}
+
+/* What comes from above, rounded once for both products that it enters. */
+static soma_var incoming(const soma__grad *grad)
+{
+    const soma__conv_attrs *attrs = grad->attrs;
+    return soma__at_precision(grad->dout, attrs->precision);
 }
 
 static void conv2d_gradient(soma__grad *grad)
 {
-    soma_var x = grad->in[0], w = grad->in[1];
+    soma_var x = grad->in[0], w = grad->in[1], dout = incoming(grad);
     if (grad->need[0])
-        grad->din[0] = input_grad(grad->dout, w, grad->attrs, x);
+        grad->din[0] = input_grad(dout, w, grad->attrs, x);
     if (grad->need[1])
-        grad->din[1] = weight_grad(x, grad->dout, grad->attrs, w);
+        grad->din[1] = weight_grad(x, dout, grad->attrs, w);
 }
 
 /* out = input_grad(dy, w) has the shape of x, and so has its own gradient: it takes x's place. */
 static void input_grad_gradient(soma__grad *grad)
 {
-    soma_var dy = grad->in[0], w = grad->in[1];
+    soma_var dy = grad->in[0], w = grad->in[1], dout = incoming(grad);
     if (grad->need[0])
-        grad->din[0] = forward(grad->dout, w, grad->attrs);
+        grad->din[0] = forward(dout, w, grad->attrs, dy);
     if (grad->need[1])
-        grad->din[1] = weight_grad(grad->dout, dy, grad->attrs, w);
+        grad->din[1] = weight_grad(dout, dy, grad->attrs, w);
 }
 
 /* out = weight_grad(x, dy) has the shape of w, and its gradient takes w's place. */
 static void weight_grad_gradient(soma__grad *grad)
 {
-    soma_var x = grad->in[0], dy = grad->in[1];
+    soma_var x = grad->in[0], dy = grad->in[1], dout = incoming(grad);
     if (grad->need[0])
-        grad->din[0] = input_grad(dy, grad->dout, grad->attrs, x);
+        grad->din[0] = input_grad(dy, dout, grad->attrs, x);
     if (grad->need[1])
-        grad->din[1] = forward(x, grad->dout, grad->attrs);
+        grad->din[1] = forward(x, dout, grad->attrs, dy);
 }
 
 /* --- reference kernels ------------------------------------------------------------------------ */
@@ -255,8 +268,8 @@ static double conv2d_cell(const soma__call *call, const conv_sizes *s, int64_t n
             int64_t x_at = ((n * s->H + h) * s->W + col) * s->C + first;
             int64_t w_at = ((o * s->kh + u) * s->kw + v) * s->group_c;
             for (int64_t c = 0; c < s->group_c; c++)
-                sum += soma__load(x->dtype, x->data, x_at + c) *
-                       soma__load(w->dtype, w->data, w_at + c);
+                sum += soma__load_at_precision(attrs->precision, x, x_at + c) *
+                       soma__load_at_precision(attrs->precision, w, w_at + c);
         }
     }
     return sum;
@@ -299,9 +312,11 @@ static double input_grad_cell(const soma__call *call, const conv_sizes *s, int64
             if (j < 0)
                 continue;
             for (int64_t o = first; o < first + s->group_o; o++)
-                sum += soma__load(dy->dtype, dy->data, ((n * s->Ho + i) * s->Wo + j) * s->O + o) *
-                       soma__load(w->dtype, w->data,
-                                  ((o * s->kh + u) * s->kw + v) * s->group_c + c % s->group_c);
+                sum += soma__load_at_precision(attrs->precision, dy,
+                                               ((n * s->Ho + i) * s->Wo + j) * s->O + o) *
+                       soma__load_at_precision(attrs->precision, w,
+                                               ((o * s->kh + u) * s->kw + v) * s->group_c +
+                                                   c % s->group_c);
         }
     }
     return sum;
@@ -336,9 +351,10 @@ static double weight_grad_cell(const soma__call *call, const conv_sizes *s, int6
                 int64_t col = j * attrs->stride[1] - attrs->pad[1] + v * attrs->dilation[1];
                 if (col < 0 || col >= s->W)
                     continue;
-                sum +=
-                    soma__load(x->dtype, x->data, ((n * s->H + h) * s->W + col) * s->C + channel) *
-                    soma__load(dy->dtype, dy->data, ((n * s->Ho + i) * s->Wo + j) * s->O + o);
+                sum += soma__load_at_precision(attrs->precision, x,
+                                               ((n * s->H + h) * s->W + col) * s->C + channel) *
+                       soma__load_at_precision(attrs->precision, dy,
+                                               ((n * s->Ho + i) * s->Wo + j) * s->O + o);
             }
         }
     return sum;
@@ -385,9 +401,11 @@ static double weight_grad_flops(const soma__call *call)
     {"stride", SOMA__ATTR_INT, offsetof(soma__conv_attrs, stride), 2, "height, width"},            \
         {"dilation", SOMA__ATTR_INT, offsetof(soma__conv_attrs, dilation), 2, "height, width"},    \
         {"pad", SOMA__ATTR_INT, offsetof(soma__conv_attrs, pad), 4, "top, left, bottom, right"},   \
+        {"groups", SOMA__ATTR_INT, offsetof(soma__conv_attrs, groups), 1,                          \
+         "channels fall into so many separate convs"},                                             \
     {                                                                                              \
-        "groups", SOMA__ATTR_INT, offsetof(soma__conv_attrs, groups), 1,                           \
-            "channels fall into so many separate convs"                                            \
+        "precision", SOMA__ATTR_DTYPE, offsetof(soma__conv_attrs, precision), 1,                   \
+            "bf16: of the factors; sums and result are f32"                                        \
     }
 
 static const soma__attr conv2d_attrs[] = {GEOMETRY, {0}};
@@ -425,6 +443,7 @@ const soma__op soma__op_conv2d_input_grad = {
     .inputs = "dy w",
     .min_inputs = 2,
     .max_inputs = 2,
+    .flags = SOMA__OP_EPILOGUE,
     .attr_size = sizeof(soma__conv_attrs),
     .attrs = input_grad_attrs,
     .rule = input_grad_rule,

@@ -1,6 +1,7 @@
 /* matmul.c: the matrix product, and the dense layer made of it. */
 #include "ops/attrs.h"
 #include "ops/ops.h"
+#include "ops/precision.h"
 
 /* --- matmul ----------------------------------------------------------------------------------- */
 
@@ -9,8 +10,7 @@ static soma_status matmul_rule(soma__rule *rule)
     const soma__matmul_attrs *attrs = rule->attrs;
     const soma_shape *a = &rule->in_shape[0], *b = &rule->in_shape[1];
     char ta[SOMA_SHAPE_TEXT_SIZE], tb[SOMA_SHAPE_TEXT_SIZE];
-    SOMA__TRY(soma__rule_float(rule, 0));
-    SOMA__TRY(soma__rule_same_dtypes(rule));
+    SOMA__TRY(soma__rule_precision(rule, attrs->precision));
     soma_shape_text(a, ta, sizeof(ta));
     soma_shape_text(b, tb, sizeof(tb));
     if (a->ndim < 2 || b->ndim < 2)
@@ -53,6 +53,13 @@ static soma_var stack_rows(soma_var x)
     return soma_reshape(x, SOMA_SHAPE(rows, shape.dim[shape.ndim - 1]));
 }
 
+static soma_var product(soma_var a, soma_var b, bool transpose_a, bool transpose_b,
+                        int64_t precision)
+{
+    const soma__matmul_attrs attrs = {transpose_a, transpose_b, precision};
+    return soma__graph_add(NULL, &soma__op_matmul, (soma_var[]){a, b}, 2, &attrs);
+}
+
 /* With A = a or aᵀ and B = b or bᵀ as they enter the product y = A·B: dA = dy·Bᵀ and dB = Aᵀ·dy; a
  * transposed operand wants the transposed gradient, that is the product of the transposes in
  * reverse order. Each case reads its operands in place. */
@@ -60,12 +67,13 @@ static void matmul_gradient(soma__grad *grad)
 {
     const soma__matmul_attrs *attrs = grad->attrs;
     bool ta = attrs->transpose_a != 0, tb = attrs->transpose_b != 0;
-    soma_var a = grad->in[0], b = grad->in[1], dy = grad->dout;
+    const int64_t precision = attrs->precision;
+    soma_var a = grad->in[0], b = grad->in[1], dy = soma__at_precision(grad->dout, precision);
     soma_shape a_shape = soma_var_shape(a), b_shape = soma_var_shape(b);
     if (grad->need[0]) {
-        soma_var da = ta ? soma_matmul(b, dy, .transpose_a = tb, .transpose_b = true)
-                         : soma_matmul(dy, b, .transpose_b = !tb);
-        grad->din[0] = soma__sum_to(da, &a_shape);
+        soma_var da =
+            ta ? product(b, dy, tb, true, precision) : product(dy, b, false, !tb, precision);
+        grad->din[0] = soma_cast(soma__sum_to(da, &a_shape), soma_var_dtype(a));
     }
     if (grad->need[1]) {
         /* One matrix b under a stack of a: the sum over the stack is part of one long product. */
@@ -76,9 +84,9 @@ static void matmul_gradient(soma__grad *grad)
                 dy = rows_dy;
             }
         }
-        soma_var db = tb ? soma_matmul(dy, a, .transpose_a = true, .transpose_b = ta)
-                         : soma_matmul(a, dy, .transpose_a = !ta);
-        grad->din[1] = soma__sum_to(db, &b_shape);
+        soma_var db =
+            tb ? product(dy, a, true, ta, precision) : product(a, dy, !ta, false, precision);
+        grad->din[1] = soma_cast(soma__sum_to(db, &b_shape), soma_var_dtype(b));
     }
 }
 
@@ -112,8 +120,8 @@ static void matmul_reference(const soma__call *call)
             for (int64_t n = 0; n < n_size; n++) {
                 double sum = 0;
                 for (int64_t k = 0; k < k_size; k++)
-                    sum += soma__load(a->dtype, a->data, a_at + m * am + k * ak) *
-                           soma__load(b->dtype, b->data, b_at + k * bk + n * bn);
+                    sum += soma__load_at_precision(attrs->precision, a, a_at + m * am + k * ak) *
+                           soma__load_at_precision(attrs->precision, b, b_at + k * bk + n * bn);
                 soma__store(y->dtype, y->data, at + m * n_size + n, sum);
             }
         for (int d = batch.ndim - 1; d >= 0; d--) {
@@ -134,6 +142,8 @@ static double matmul_flops(const soma__call *call)
 static const soma__attr matmul_attrs[] = {
     {"transpose_a", SOMA__ATTR_BOOL, offsetof(soma__matmul_attrs, transpose_a), 1, "a is [B…,K,M]"},
     {"transpose_b", SOMA__ATTR_BOOL, offsetof(soma__matmul_attrs, transpose_b), 1, "b is [B…,N,K]"},
+    {"precision", SOMA__ATTR_DTYPE, offsetof(soma__matmul_attrs, precision), 1,
+     "bf16: of the factors; sums and result are f32"},
     {0},
 };
 
@@ -155,18 +165,22 @@ const soma__op soma__op_matmul = {
 
 soma_var soma_matmul_opt(soma_var a, soma_var b, soma_matmul_options options)
 {
-    soma__matmul_attrs attrs = {options.transpose_a, options.transpose_b};
-    return soma__graph_add(NULL, &soma__op_matmul, (soma_var[]){a, b}, 2, &attrs);
+    a = soma__at_precision(a, (int64_t)options.precision);
+    return product(a, b, options.transpose_a, options.transpose_b, (int64_t)options.precision);
 }
 
 /* --- linear ----------------------------------------------------------------------------------- */
 
 static soma_status linear_rule(soma__rule *rule)
 {
+    const soma__linear_attrs *attrs = rule->attrs;
     const soma_shape *x = &rule->in_shape[0], *w = &rule->in_shape[1];
     char tx[SOMA_SHAPE_TEXT_SIZE], tw[SOMA_SHAPE_TEXT_SIZE], tb[SOMA_SHAPE_TEXT_SIZE];
-    SOMA__TRY(soma__rule_float(rule, 0));
-    SOMA__TRY(soma__rule_same_dtypes(rule));
+    SOMA__TRY(soma__rule_precision(rule, attrs->precision));
+    if (rule->nin == 3 && rule->in_dtype[2] != rule->dtype)
+        return soma__rule_fail(rule, SOMA_DTYPE,
+                               "b is %s, must be %s as the product; use soma_cast",
+                               soma_dtype_text(rule->in_dtype[2]), soma_dtype_text(rule->dtype));
     soma_shape_text(x, tx, sizeof(tx));
     soma_shape_text(w, tw, sizeof(tw));
     if (w->ndim != 2)
@@ -200,15 +214,15 @@ static soma_var linear_decompose(soma_graph *graph, const soma_var *in, int nin,
 {
     soma_shape x = soma_var_shape(in[0]), w = soma_var_shape(in[1]);
     soma_var rows = in[0];
+    const soma__linear_attrs *options = attrs;
     (void)graph;
-    (void)attrs;
     if (x.ndim != 2) {
         int64_t count = 1;
         for (int i = 0; i + 1 < x.ndim; i++)
             count *= x.dim[i]; /* the rule has seen that it fits */
         rows = soma_reshape(rows, SOMA_SHAPE(count, w.dim[1]));
     }
-    soma_var y = soma_matmul(rows, in[1], .transpose_b = true);
+    soma_var y = product(rows, in[1], false, true, options->precision);
     if (nin == 3)
         y = soma_add(y, in[2]);
     if (x.ndim != 2) {
@@ -225,11 +239,17 @@ const soma__op soma__op_linear = {
     .inputs = "x w b",
     .min_inputs = 2,
     .max_inputs = 3,
+    .attr_size = sizeof(soma__linear_attrs),
+    .attrs = (const soma__attr[]){{"precision", SOMA__ATTR_DTYPE,
+                                   offsetof(soma__linear_attrs, precision), 1, "as of matmul"},
+                                  {0}},
     .rule = linear_rule,
     .decompose = linear_decompose,
 };
 
-soma_var soma_linear(soma_var x, soma_var w, soma_var b)
+soma_var soma_linear_opt(soma_var x, soma_var w, soma_var b, soma_linear_options options)
 {
-    return soma__graph_add(NULL, &soma__op_linear, (soma_var[]){x, w, b}, b.graph ? 3 : 2, NULL);
+    const soma__linear_attrs attrs = {.precision = (int64_t)options.precision};
+    x = soma__at_precision(x, attrs.precision);
+    return soma__graph_add(NULL, &soma__op_linear, (soma_var[]){x, w, b}, b.graph ? 3 : 2, &attrs);
 }

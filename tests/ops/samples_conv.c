@@ -57,6 +57,23 @@ CONV(refuse_both_pads, S(1, 5, 6, 3), S(4, 3, 3, 3), .pad = {1, 1, 1, 1}, .paddi
 CONV(refuse_matrix, S(5, 6), S(4, 3, 3, 3), 0)
 CONV(refuse_weight, S(1, 5, 6, 3), S(4, 3, 3), 0)
 
+#define HALF .precision = SOMA_BF16
+/* Gradients of what is rounded to bf16 are, and may fall on the other side of a tie. */
+#define OF_HALF .flags = SAMPLE_NO_DIFFERENCES, .tolerance = 0x1p-7
+CONV(half_plain, S(3, 6, 7, 16), S(33, 3, 3, 16), HALF, .pad = {1, 1, 1, 1})
+CONV(half_rgb, S(2, 7, 7, 3), S(17, 3, 3, 3), HALF)
+CONV(half_stride, S(2, 7, 8, 12), S(9, 3, 3, 12), HALF, .stride = {2, 2})
+CONV(half_point, S(2, 5, 5, 18), S(32, 1, 1, 18), HALF)
+CONV(half_groups, S(2, 5, 5, 16), S(32, 3, 3, 8), HALF, .groups = 2)
+CONV(half_depthwise, S(2, 6, 6, 17), S(17, 3, 3, 1), HALF, .groups = 17)
+CONV(refuse_precision, S(1, 6, 6, 3), S(4, 3, 3, 3), .precision = SOMA_F16)
+
+/* 257 and 259 lie between two numbers of bf16, whose last digits are even: 256, 260. */
+static soma_var worked_half(soma__sample_ctx *ctx)
+{
+    soma_var x = sample_values(ctx, 0, S(1, 1, 2, 1), (double[]){257, 259});
+    return soma_conv2d(x, sample_values(ctx, 0, S(1, 1, 1, 1), (double[]){259}), HALF);
+}
 static soma_var worked(soma__sample_ctx *ctx)
 {
     soma_var x = sample_values(ctx, 0, S(1, 3, 3, 1), (double[]){1, 2, 3, 4, 5, 6, 7, 8, 9});
@@ -100,6 +117,8 @@ static soma_var gradient(soma__sample_ctx *ctx, const char *op, soma_shape a, so
     soma_var in[2];
     in[0] = sample_in(ctx, a, -1, 1);
     in[1] = sample_in(ctx, b, -1, 1);
+    if (attrs.precision)
+        in[0] = soma_cast(in[0], SOMA_BF16);
     return sample_op(ctx, op, in, 2, &attrs);
 }
 #define INPUT_GRAD(name_, dy_, w_, ...)                                                            \
@@ -129,6 +148,12 @@ INPUT_GRAD(ig_wide, S(1, 4, 4, 64), S(64, 3, 3, 33), .size = {6, 6})
 INPUT_GRAD(ig_empty, S(0, 4, 4, 4), S(4, 3, 3, 3), .size = {6, 6})
 INPUT_GRAD(ig_refuse_dy, S(1, 5, 4, 4), S(4, 3, 3, 3), .size = {6, 6})
 INPUT_GRAD(ig_refuse_size, S(1, 4, 4, 4), S(4, 3, 3, 3), .size = {-6, 6})
+
+INPUT_GRAD(ig_half, S(2, 5, 5, 32), S(32, 3, 3, 17), .size = {7, 7}, HALF)
+INPUT_GRAD(ig_half_stride, S(1, 4, 4, 10), S(10, 3, 3, 17), .size = {7, 8}, .pad = {1, 1, 1, 1},
+           .stride = {2, 2}, HALF)
+WEIGHT_GRAD(wg_half, S(3, 7, 7, 9), S(3, 5, 5, 17), .size = {3, 3}, HALF)
+WEIGHT_GRAD(wg_half_point, S(2, 5, 5, 17), S(2, 5, 5, 32), .size = {1, 1}, HALF)
 
 WEIGHT_GRAD(wg_plain, S(2, 6, 7, 8), S(2, 6, 7, 8), .size = {3, 3}, .pad = {1, 1, 1, 1})
 WEIGHT_GRAD(wg_rgb, S(2, 7, 7, 3), S(2, 5, 5, 17), .size = {3, 3})
@@ -164,7 +189,31 @@ static soma_var wg_worked(soma__sample_ctx *ctx)
     return sample_op(ctx, "conv2d_weight_grad", in, 2, &attrs);
 }
 
+static soma_var ig_refuse_precision(soma__sample_ctx *ctx)
+{
+    soma__conv_attrs attrs = {
+        .stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .size = {3, 3}, HALF};
+    soma_var in[2] = {sample_in(ctx, S(1, 2, 2, 1), -1, 1), sample_in(ctx, S(1, 2, 2, 1), -1, 1)};
+    return sample_op(ctx, "conv2d_input_grad", in, 2, &attrs);
+}
+
 const soma__sample soma__samples_conv[] = {
+    {"conv2d", "bf16, a worked value", .build = worked_half, .flags = SAMPLE_NO_DIFFERENCES,
+     SAMPLE_EXPECT(256 * 260, 260 * 260)},
+    {"conv2d", "bf16", .build = half_plain, OF_HALF},
+    {"conv2d", "bf16, 3 channels", .build = half_rgb, OF_HALF},
+    {"conv2d", "bf16, stride 2", .build = half_stride, OF_HALF},
+    {"conv2d", "bf16, 1x1", .build = half_point, OF_HALF},
+    {"conv2d", "bf16, 2 groups", .build = half_groups, OF_HALF},
+    {"conv2d", "bf16, depthwise", .build = half_depthwise, OF_HALF},
+    {"conv2d", "precision f16", .build = refuse_precision, .status = SOMA_DTYPE,
+     .message = "precision must be bf16"},
+    {"conv2d_input_grad", "bf16", .build = ig_half, OF_HALF},
+    {"conv2d_input_grad", "bf16, stride 2", .build = ig_half_stride, OF_HALF},
+    {"conv2d_input_grad", "bf16 without it", .build = ig_refuse_precision, .status = SOMA_DTYPE,
+     .message = "an operand must be bf16"},
+    {"conv2d_weight_grad", "bf16", .build = wg_half, OF_HALF},
+    {"conv2d_weight_grad", "bf16, 1x1", .build = wg_half_point, OF_HALF},
     {"conv2d", "3x3 by 2x2", .build = worked, SAMPLE_EXPECT(37, 47, 67, 77)},
     {"conv2d", "SAME pads the end", .build = worked_same, SAMPLE_EXPECT(4321, 402, 43, 4)},
     {"conv2d", "groups do not mix", .build = worked_groups, SAMPLE_EXPECT(5, 70, 15, 210)},

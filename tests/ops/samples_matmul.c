@@ -84,6 +84,52 @@ static soma_var named(soma__sample_ctx *ctx)
     return y;
 }
 
+/* --- of bf16 ---------------------------------------------------------------------------------- */
+
+/* Gradients of what is rounded to bf16 are, and may fall on the other side of a tie. */
+#define OF_HALF .flags = SAMPLE_NO_DIFFERENCES, .tolerance = 0x1p-7
+
+static soma_var half(soma__sample_ctx *ctx, soma_shape a, soma_shape b, bool ta, bool tb)
+{
+    soma_var x = sample_in(ctx, a, -1, 1), y = sample_in(ctx, b, -1, 1);
+    return soma_matmul(x, y, .transpose_a = ta, .transpose_b = tb, .precision = SOMA_BF16);
+}
+#define HALF(name_, ...)                                                                           \
+    static soma_var name_(soma__sample_ctx *ctx)                                                   \
+    {                                                                                              \
+        return half(ctx, __VA_ARGS__);                                                             \
+    }
+HALF(half_plain, S(15, 64), S(64, 33), false, false)
+HALF(half_odd, S(15, 63), S(63, 33), false, false)
+HALF(half_transposed, S(63, 15), S(33, 63), true, true)
+HALF(half_right, S(32, 100), S(10, 100), false, true)
+HALF(half_left, S(31, 20), S(31, 40), true, false)
+HALF(half_stack, S(2, 3, 5, 8), S(8, 7), false, false)
+HALF(half_stacks, S(2, 3, 5, 8), S(3, 8, 7), false, false)
+
+static soma_var half_worked(soma__sample_ctx *ctx)
+{
+    soma_var a = sample_values(ctx, 0, S(1, 2), (double[]){257, 1}); /* 257 becomes 256 */
+    return soma_matmul(a, sample_values(ctx, 0, S(2, 1), (double[]){2, 0.5}),
+                       .precision = SOMA_BF16);
+}
+static soma_var half_refused(soma__sample_ctx *ctx)
+{
+    soma_var a = sample_in(ctx, S(2, 2), -1, 1);
+    return soma_matmul(a, a, .precision = SOMA_I8);
+}
+static soma_var half_linear(soma__sample_ctx *ctx)
+{
+    soma_var x = sample_in(ctx, S(5, 20), -1, 1), w = sample_in(ctx, S(33, 20), -1, 1);
+    return soma_linear(x, w, sample_in(ctx, S(33), -1, 1), .precision = SOMA_BF16);
+}
+static soma_var half_linear_refused(soma__sample_ctx *ctx)
+{
+    soma_var x = sample_in(ctx, S(5, 20), -1, 1), w = sample_in(ctx, S(33, 20), -1, 1);
+    soma_var b = soma_cast(sample_in(ctx, S(33), -1, 1), SOMA_BF16);
+    return soma_linear(x, w, b, .precision = SOMA_BF16);
+}
+
 /* --- linear ----------------------------------------------------------------------------------- */
 
 static soma_var dense(soma__sample_ctx *ctx, soma_shape x, soma_shape w, soma_shape b)
@@ -114,6 +160,20 @@ static soma_var linear_worked(soma__sample_ctx *ctx)
 }
 
 const soma__sample soma__samples_matmul[] = {
+    {"matmul", "bf16, a worked value", .build = half_worked, .flags = SAMPLE_NO_DIFFERENCES,
+     SAMPLE_EXPECT(512.5)},
+    {"matmul", "bf16", .build = half_plain, OF_HALF},
+    {"matmul", "bf16, K odd", .build = half_odd, OF_HALF},
+    {"matmul", "bf16, both transposed", .build = half_transposed, OF_HALF},
+    {"matmul", "bf16, b transposed", .build = half_right, OF_HALF},
+    {"matmul", "bf16, a transposed", .build = half_left, OF_HALF},
+    {"matmul", "bf16, one matrix under a stack", .build = half_stack, OF_HALF},
+    {"matmul", "bf16, stacks", .build = half_stacks, OF_HALF},
+    {"matmul", "precision i8", .build = half_refused, .status = SOMA_DTYPE,
+     .message = "precision must be bf16"},
+    {"linear", "bf16", .build = half_linear, OF_HALF},
+    {"linear", "bf16 with a bias of bf16", .build = half_linear_refused, .status = SOMA_DTYPE,
+     .message = "b is bf16"},
     {"matmul", "2x3 by 3x2", .build = worked, SAMPLE_EXPECT(58, 64, 139, 154)},
     {"matmul", "the same, both transposed", .build = worked_transposed,
      SAMPLE_EXPECT(58, 64, 139, 154)},
