@@ -1,6 +1,6 @@
 /* bench_gemm.c: what matrix products and convolutions reach of the machine's peak.
  *
- *     bench_gemm [threads] [isa]
+ *     bench_gemm [threads] [isa] [bf16]
  *
  * Each row is the best of repeated runs. Its share is of the peak measured just before and just
  * after it (a loop of multiply-adds in registers on all threads), because clocks change with load.
@@ -19,6 +19,7 @@
 static soma__pool *pool;
 static const soma__backend *backend;
 static const soma__isa_table *isa;
+static bool bf16;
 
 static void burn_block(void *context, int64_t block, int worker)
 {
@@ -44,18 +45,18 @@ static double peak(void)
     return best;
 }
 
-static soma__view view_of(soma_shape shape)
+static soma__view view_of(soma_shape shape, soma_dtype dtype)
 {
-    soma__view view = {.dtype = SOMA_F32, .shape = shape};
+    soma__view view = {.dtype = dtype, .shape = shape};
     if (!soma__shape_count(&shape, &view.count))
         exit(1);
-    float *values = soma__aligned((size_t)view.count * sizeof(float));
+    void *values = soma__aligned((size_t)view.count * soma_dtype_size(dtype));
     if (!values) {
         fprintf(stderr, "out of memory\n");
         exit(1);
     }
     for (int64_t i = 0; i < view.count; i++)
-        values[i] = (float)(i % 13) * 0.125F - 0.75F;
+        soma__store(dtype, values, i, (double)(i % 13) * 0.125 - 0.75);
     view.data = values;
     return view;
 }
@@ -63,7 +64,8 @@ static soma__view view_of(soma_shape shape)
 static void bench_call(const char *op, const char *what, const void *attrs, soma_shape a,
                        soma_shape b, soma_shape y, double flops, bool no_winograd)
 {
-    soma__view in[2] = {view_of(a), view_of(b)}, out = view_of(y);
+    soma_dtype dtype = bf16 ? SOMA_BF16 : SOMA_F32;
+    soma__view in[2] = {view_of(a, dtype), view_of(b, dtype)}, out = view_of(y, SOMA_F32);
     soma__call call = {.op = soma__op_find(op),
                        .attrs = attrs,
                        .nin = 2,
@@ -111,7 +113,8 @@ static void bench(const char *op, const char *what, const void *attrs, soma_shap
 
 static void product(int64_t m, int64_t n, int64_t k, bool ta, bool tb)
 {
-    soma__matmul_attrs attrs = {ta, tb};
+    soma__matmul_attrs attrs = {
+        .transpose_a = ta, .transpose_b = tb, .precision = bf16 ? SOMA_BF16 : 0};
     char what[80];
     snprintf(what, sizeof(what), "matmul %lldx%lldx%lld%s%s", (long long)m, (long long)n,
              (long long)k, ta ? " aT" : "", tb ? " bT" : "");
@@ -129,7 +132,8 @@ static void conv(int64_t n, int64_t size, int64_t c, int64_t o, int64_t kernel, 
     soma__conv_attrs attrs = {.stride = {stride, stride},
                               .dilation = {1, 1},
                               .pad = {pad, pad, pad, pad},
-                              .groups = groups};
+                              .groups = groups,
+                              .precision = bf16 ? SOMA_BF16 : 0};
     soma_shape x = SOMA_SHAPE(n, size, size, c), w = SOMA_SHAPE(o, kernel, kernel, c / groups);
     soma_shape y = SOMA_SHAPE(n, out, out, o);
     double flops = 2.0 * (double)(n * out * out * o) * (double)depth;
@@ -152,12 +156,13 @@ int main(int argc, char **argv)
     soma_error err = {0};
     soma_machine machine;
     const char *name = argc > 2 ? argv[2] : NULL;
+    bf16 = argc > 3 && strcmp(argv[3], "bf16") == 0;
     backend = soma__cpu_backend(name);
     isa = soma__isa_find(name);
     if (!backend || soma__pool_create(&pool, argc > 1 ? atoi(argv[1]) : 0, &err) != SOMA_OK ||
         soma__pool_threads(pool) > 64 || backend->measure(pool, &machine, &err) != SOMA_OK) {
         fprintf(stderr, "bench_gemm: %s\n",
-                err.code ? err.message : "usage: bench_gemm [threads up to 64] [isa]");
+                err.code ? err.message : "usage: bench_gemm [threads up to 64] [isa] [bf16]");
         return 1;
     }
     printf("%s, %d threads: peak %.1f GF/s, reads %.1f GB/s\n", isa->name, soma__pool_threads(pool),

@@ -17,17 +17,21 @@ static double tolerance_of(int64_t depth)
     return 1e-6 * sqrt((double)depth) + 1e-6;
 }
 
-static soma__view filled(soma_shape shape, uint32_t stream)
+static soma__view filled_as(soma_dtype dtype, soma_shape shape, uint32_t stream)
 {
     soma__rng_key key = {.seed = 11, .stream = stream};
-    soma__view view = {.dtype = SOMA_F32, .shape = shape};
+    soma__view view = {.dtype = dtype, .shape = shape};
     assert_true(soma__shape_count(&shape, &view.count));
-    float *values = soma__aligned((size_t)view.count * sizeof(float));
-    assert_non_null(values);
+    view.data = soma__aligned((size_t)view.count * soma_dtype_size(dtype));
+    assert_non_null(view.data);
     for (int64_t i = 0; i < view.count; i++)
-        values[i] = 2 * soma__rng_uniform(&key, (uint64_t)i) - 1;
-    view.data = values;
+        soma__store(dtype, view.data, i, 2 * (double)soma__rng_uniform(&key, (uint64_t)i) - 1);
     return view;
+}
+
+static soma__view filled(soma_shape shape, uint32_t stream)
+{
+    return filled_as(SOMA_F32, shape, stream);
 }
 
 /* out[0] = relu(y + bias) + residual, out[1] = y. */
@@ -61,13 +65,14 @@ static void compare(const char *op, const char *what, const char *isa, int threa
     }
 }
 
-static void check_epilogue(const char *op, const char *what, const void *attrs, soma_shape a,
-                           soma_shape b, soma_shape y_shape, double tolerance)
+static void check_epilogue(const char *op, const char *what, const void *attrs,
+                           const soma_dtype dtype[2], soma_shape a, soma_shape b,
+                           soma_shape y_shape, double tolerance)
 {
     int64_t channels = y_shape.dim[y_shape.ndim - 1];
     soma__program p = bias_relu_residual(y_shape);
-    soma__view in[4] = {filled(a, 1), filled(b, 2), filled(SOMA_SHAPE(channels), 3),
-                        filled(y_shape, 4)};
+    soma__view in[4] = {filled_as(dtype[0], a, 1), filled_as(dtype[1], b, 2),
+                        filled(SOMA_SHAPE(channels), 3), filled(y_shape, 4)};
     soma__view y = filled(y_shape, 5), out[2] = {filled(y_shape, 6), filled(y_shape, 7)};
     soma__call call = {.op = soma__op_find(op), .attrs = attrs, .in = in, .out = &y};
     assert_non_null(call.op);
@@ -107,16 +112,38 @@ static void check_epilogue(const char *op, const char *what, const void *attrs, 
     soma__free(out[1].data);
 }
 
+static void check_dtypes(const char *op, const char *what, const void *attrs,
+                         const soma_dtype dtype[3], soma_shape a, soma_shape b, soma_shape y,
+                         double tolerance)
+{
+    kernel_case test = {.op = op, .what = what, .attrs = attrs, .tolerance = tolerance};
+    add_input(&test, dtype[0], a, -1, 1);
+    add_input(&test, dtype[1], b, -1, 1);
+    add_output(&test, dtype[2], y);
+    check_kernel(&test);
+}
+
 void check_product(const char *op, const char *what, const void *attrs, soma_shape a, soma_shape b,
                    soma_shape y, int64_t depth, bool epilogue)
 {
-    if (epilogue) {
-        check_epilogue(op, what, attrs, a, b, y, tolerance_of(depth));
-        return;
-    }
-    kernel_case test = {.op = op, .what = what, .attrs = attrs, .tolerance = tolerance_of(depth)};
-    add_input(&test, SOMA_F32, a, -1, 1);
-    add_input(&test, SOMA_F32, b, -1, 1);
-    add_output(&test, SOMA_F32, y);
-    check_kernel(&test);
+    static const soma_dtype dtypes[] = {SOMA_F32, SOMA_F32, SOMA_F32};
+    if (epilogue)
+        check_epilogue(op, what, attrs, dtypes, a, b, y, tolerance_of(depth));
+    else
+        check_dtypes(op, what, attrs, dtypes, a, b, y, tolerance_of(depth));
+}
+
+void check_product_bf16(const char *op, const char *what, const void *attrs, const void *plain,
+                        soma_shape a, soma_shape b, soma_shape y, int64_t depth, bool epilogue)
+{
+    static const soma_dtype dtypes[][3] = {{SOMA_BF16, SOMA_BF16, SOMA_F32},
+                                           {SOMA_BF16, SOMA_F32, SOMA_F32},
+                                           {SOMA_BF16, SOMA_BF16, SOMA_BF16}};
+    for (int i = 0; i < 2; i++)
+        if (epilogue)
+            check_epilogue(op, what, attrs, dtypes[i], a, b, y, tolerance_of(depth));
+        else
+            check_dtypes(op, what, attrs, dtypes[i], a, b, y, tolerance_of(depth));
+    if (!epilogue)
+        check_dtypes(op, what, plain, dtypes[2], a, b, y, tolerance_of(depth) + 0x1p-7);
 }

@@ -11,4 +11,9 @@
 void check_product(const char *op, const char *what, const void *attrs, soma_shape a, soma_shape b,
                    soma_shape y, int64_t depth, bool epilogue);
 
+/* The same of bf16: two operands of it, or the second one f32, with `attrs` that say precision
+ * bf16, and, without an epilogue, a result of bf16 with `plain` attrs, which say nothing of it. */
+void check_product_bf16(const char *op, const char *what, const void *attrs, const void *plain,
+                        soma_shape a, soma_shape b, soma_shape y, int64_t depth, bool epilogue);
+
 #endif

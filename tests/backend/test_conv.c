@@ -73,17 +73,18 @@ static int64_t output(const conv_case *t, int d)
            1;
 }
 
-static void check(const conv_case *t, const char *op, bool epilogue)
+static soma__conv_attrs attrs_of(const conv_case *t)
 {
-    soma_shape x = SOMA_SHAPE(t->n, t->h, t->w, t->c);
-    soma_shape w = SOMA_SHAPE(t->o, t->kh, t->kw, t->c / t->groups);
-    soma_shape y = SOMA_SHAPE(t->n, output(t, 0), output(t, 1), t->o);
     soma__conv_attrs attrs = {.groups = t->groups};
     memcpy(attrs.stride, t->stride, sizeof(attrs.stride));
     memcpy(attrs.dilation, t->dilation, sizeof(attrs.dilation));
     memcpy(attrs.pad, t->pad, sizeof(attrs.pad));
-    char what[160];
-    snprintf(what, sizeof(what),
+    return attrs;
+}
+
+static void describe(const conv_case *t, char *what, size_t size)
+{
+    snprintf(what, size,
              "x %lldx%lldx%lldx%lld, w %lldx%lldx%lld, stride %lldx%lld, dilation %lldx%lld, "
              "pad %lld %lld %lld %lld, groups %lld",
              (long long)t->n, (long long)t->h, (long long)t->w, (long long)t->c, (long long)t->o,
@@ -91,6 +92,16 @@ static void check(const conv_case *t, const char *op, bool epilogue)
              (long long)t->dilation[0], (long long)t->dilation[1], (long long)t->pad[0],
              (long long)t->pad[1], (long long)t->pad[2], (long long)t->pad[3],
              (long long)t->groups);
+}
+
+static void check(const conv_case *t, const char *op, bool epilogue)
+{
+    soma_shape x = SOMA_SHAPE(t->n, t->h, t->w, t->c);
+    soma_shape w = SOMA_SHAPE(t->o, t->kh, t->kw, t->c / t->groups);
+    soma_shape y = SOMA_SHAPE(t->n, output(t, 0), output(t, 1), t->o);
+    soma__conv_attrs attrs = attrs_of(t);
+    char what[160];
+    describe(t, what, sizeof(what));
     if (strcmp(op, "conv2d") == 0) {
         check_product(op, what, &attrs, x, w, y, t->kh * t->kw * t->c, epilogue);
     } else if (strcmp(op, "conv2d_input_grad") == 0) {
@@ -102,6 +113,45 @@ static void check(const conv_case *t, const char *op, bool epilogue)
         attrs.size[1] = t->kw;
         check_product(op, what, &attrs, x, y, w, t->n * y.dim[1] * y.dim[2], false);
     }
+}
+
+/* The same of bf16. Epilogues of input gradients want no stride, and more than
+ * one channel a group. */
+static void check_bf16(const conv_case *t, const char *op, bool epilogue)
+{
+    soma_shape x = SOMA_SHAPE(t->n, t->h, t->w, t->c);
+    soma_shape w = SOMA_SHAPE(t->o, t->kh, t->kw, t->c / t->groups);
+    soma_shape y = SOMA_SHAPE(t->n, output(t, 0), output(t, 1), t->o);
+    soma__conv_attrs plain = attrs_of(t), attrs;
+    char what[160];
+    describe(t, what, sizeof(what));
+    if (strcmp(op, "conv2d_input_grad") == 0) {
+        plain.size[0] = t->h;
+        plain.size[1] = t->w;
+    } else if (strcmp(op, "conv2d_weight_grad") == 0) {
+        plain.size[0] = t->kh;
+        plain.size[1] = t->kw;
+    }
+    attrs = plain;
+    attrs.precision = SOMA_BF16;
+    if (strcmp(op, "conv2d") == 0)
+        check_product_bf16(op, what, &attrs, &plain, x, w, y, t->kh * t->kw * t->c, epilogue);
+    else if (strcmp(op, "conv2d_input_grad") == 0)
+        check_product_bf16(op, what, &attrs, &plain, y, w, x, t->kh * t->kw * t->o,
+                           epilogue && t->stride[0] == 1 && t->stride[1] == 1 && t->groups < t->c);
+    else
+        check_product_bf16(op, what, &attrs, &plain, x, y, w, t->n * y.dim[1] * y.dim[2], false);
+}
+
+static void of_bf16(void **state)
+{
+    static const char *const ops[] = {"conv2d", "conv2d_input_grad", "conv2d_weight_grad"};
+    (void)state;
+    for (size_t i = 0; i < CASES; i++)
+        for (int op = 0; op < 3; op++)
+            for (int epilogue = 0; epilogue < 2; epilogue++)
+                if (op < 2 || !epilogue)
+                    check_bf16(&cases[i], ops[op], epilogue);
 }
 
 static void forward(void **state)
@@ -139,6 +189,9 @@ static void no_images(void **state)
     check(&t, "conv2d", false);
     check(&t, "conv2d_input_grad", false);
     check(&t, "conv2d_weight_grad", false);
+    check_bf16(&t, "conv2d", false);
+    check_bf16(&t, "conv2d_input_grad", false);
+    check_bf16(&t, "conv2d_weight_grad", false);
     t.c = t.o = t.groups = 16;
     check(&t, "conv2d", false);
     check(&t, "conv2d_weight_grad", false);
@@ -159,6 +212,17 @@ static void refusals(void **state)
     assert_non_null(soma__refuses_conv2d(&call));
     assert_non_null(soma__refuses_conv2d_input_grad(&call));
     assert_non_null(soma__refuses_conv2d_weight_grad(&call));
+    soma__conv_attrs attrs = {.stride = {1, 2}};
+    soma__program program = {.loads = 1, .stores = 1};
+    call.attrs = &attrs;
+    call.program = &program;
+    in[0].dtype = in[1].dtype = SOMA_BF16;
+    assert_non_null(soma__refuses_conv2d_input_grad_bf16(&call)); /* a stride */
+    attrs = (soma__conv_attrs){.stride = {1, 1}, .dilation = {1, 1}, .groups = 3};
+    in[0].shape = out.shape = SOMA_SHAPE(1, 1, 1, 3);
+    in[1].shape = SOMA_SHAPE(3, 1, 1, 1);
+    assert_non_null(soma__refuses_conv2d_input_grad_bf16(&call)); /* depthwise */
+    assert_null(soma__refuses_conv2d_bf16(&call));
 }
 
 int main(void)
@@ -167,6 +231,7 @@ int main(void)
         cmocka_unit_test(forward),        cmocka_unit_test(forward_with_epilogue),
         cmocka_unit_test(input_gradient), cmocka_unit_test(weight_gradient),
         cmocka_unit_test(no_images),      cmocka_unit_test(refusals),
+        cmocka_unit_test(of_bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

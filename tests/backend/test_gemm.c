@@ -17,12 +17,24 @@
 static void product(int64_t m, int64_t n, int64_t k, int mode)
 {
     bool ta = mode & 1, tb = mode & 2, epilogue = mode & 4;
-    soma__matmul_attrs attrs = {ta, tb};
+    soma__matmul_attrs attrs = {.transpose_a = ta, .transpose_b = tb};
     char what[80];
     snprintf(what, sizeof(what), "%lldx%lldx%lld%s%s", (long long)m, (long long)n, (long long)k,
              ta ? " a transposed" : "", tb ? " b transposed" : "");
     check_product("matmul", what, &attrs, ta ? SOMA_SHAPE(k, m) : SOMA_SHAPE(m, k),
                   tb ? SOMA_SHAPE(n, k) : SOMA_SHAPE(k, n), SOMA_SHAPE(m, n), k, epilogue);
+}
+
+static void product_bf16(int64_t m, int64_t n, int64_t k, int mode)
+{
+    bool ta = mode & 1, tb = mode & 2, epilogue = mode & 4;
+    soma__matmul_attrs plain = {.transpose_a = ta, .transpose_b = tb}, attrs = plain;
+    char what[80];
+    attrs.precision = SOMA_BF16;
+    snprintf(what, sizeof(what), "bf16 %lldx%lldx%lld%s%s", (long long)m, (long long)n,
+             (long long)k, ta ? " a transposed" : "", tb ? " b transposed" : "");
+    check_product_bf16("matmul", what, &attrs, &plain, ta ? SOMA_SHAPE(k, m) : SOMA_SHAPE(m, k),
+                       tb ? SOMA_SHAPE(n, k) : SOMA_SHAPE(k, n), SOMA_SHAPE(m, n), k, epilogue);
 }
 
 /* Every m and n around the tiles of each instruction set, with a few depths. */
@@ -52,6 +64,19 @@ static void thin_and_wide(void **state)
             product(shapes[i][0], shapes[i][1], shapes[i][2], mode);
 }
 
+/* Even and odd depths in each orientation: pairs in place, interleaved, or none. */
+static void of_bf16(void **state)
+{
+    static const int64_t shapes[][3] = {
+        {1, 1, 1},    {3, 5, 0},      {1, 300, 70},  {300, 3, 71},  {14, 32, 64},  {15, 33, 65},
+        {29, 65, 16}, {200, 150, 90}, {80, 40, 519}, {9, 20, 9000}, {130, 130, 7},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        for (int mode = 0; mode < 8; mode++)
+            product_bf16(shapes[i][0], shapes[i][1], shapes[i][2], mode);
+}
+
 /* Sums cut into parts, and operands that take several rounds of packing. */
 static void long_sums(void **state)
 {
@@ -79,7 +104,7 @@ static void stacks(void **state)
     (void)state;
     for (int mode = 0; mode < 8; mode++) {
         bool ta = mode & 1, tb = mode & 2, epilogue = mode & 4;
-        soma__matmul_attrs attrs = {ta, tb};
+        soma__matmul_attrs attrs = {.transpose_a = ta, .transpose_b = tb};
         int64_t m = 15, n = 34, k = 20;
         check_product("matmul", "stack", &attrs,
                       ta ? SOMA_SHAPE(3, 2, k, m) : SOMA_SHAPE(3, 2, m, k),
@@ -93,9 +118,14 @@ static void stacks(void **state)
                       tb ? SOMA_SHAPE(2, n, k) : SOMA_SHAPE(2, k, n), SOMA_SHAPE(3, 2, m, n), k,
                       epilogue);
     }
-    soma__matmul_attrs attrs = {0, 1};
+    soma__matmul_attrs attrs = {.transpose_b = true}, bf16 = attrs;
     check_product("matmul", "stack of larger matrices", &attrs, SOMA_SHAPE(2, 130, 130),
                   SOMA_SHAPE(2, 140, 130), SOMA_SHAPE(2, 130, 140), 130, false);
+    bf16.precision = SOMA_BF16;
+    check_product_bf16("matmul", "stack of bf16", &bf16, &attrs, SOMA_SHAPE(2, 3, 20, 30),
+                       SOMA_SHAPE(3, 17, 30), SOMA_SHAPE(2, 3, 20, 17), 30, true);
+    check_product_bf16("matmul", "bf16 under a stack", &bf16, &attrs, SOMA_SHAPE(2, 3, 20, 30),
+                       SOMA_SHAPE(17, 30), SOMA_SHAPE(2, 3, 20, 17), 30, false);
 }
 
 /* NaN and Inf come through: no zero is skipped. */
@@ -108,7 +138,7 @@ static void not_finite(void **state)
         float a[M * K] = {0}, b[K * N] = {0}, c[M * N];
         b[2 * N + 3] = INFINITY;
         b[5 * N + 16] = NAN;
-        soma__matmul_attrs attrs = {0, 0};
+        soma__matmul_attrs attrs = {0};
         soma__view in[2] = {{a, SOMA_F32, SOMA_SHAPE(M, K), M * K},
                             {b, SOMA_F32, SOMA_SHAPE(K, N), K * N}};
         soma__view out = {c, SOMA_F32, SOMA_SHAPE(M, N), M * N};
@@ -126,7 +156,7 @@ static void not_finite(void **state)
 static void refusals(void **state)
 {
     (void)state;
-    soma__matmul_attrs attrs = {0, 0};
+    soma__matmul_attrs attrs = {0};
     soma__view in[2] = {{.dtype = SOMA_F64, .shape = SOMA_SHAPE(2, 2), .count = 4},
                         {.dtype = SOMA_F64, .shape = SOMA_SHAPE(2, 2), .count = 4}};
     soma__view out = in[0];
@@ -136,6 +166,14 @@ static void refusals(void **state)
     assert_non_null(soma__refuses_matmul(&call));
     out.dtype = SOMA_F32;
     assert_null(soma__refuses_matmul(&call));
+    assert_non_null(soma__refuses_matmul_bf16(&call)); /* nothing to round */
+    in[0].dtype = SOMA_BF16;
+    assert_non_null(soma__refuses_matmul(&call));
+    assert_null(soma__refuses_matmul_bf16(&call));
+    out.dtype = SOMA_F64;
+    assert_non_null(soma__refuses_matmul_bf16(&call));
+    in[0].dtype = SOMA_F16;
+    assert_non_null(soma__refuses_matmul_bf16(&call));
 }
 
 static void instruction_sets(void **state)
@@ -163,10 +201,11 @@ static void instruction_sets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(around_tiles), cmocka_unit_test(thin_and_wide),
-        cmocka_unit_test(long_sums),    cmocka_unit_test(nothing_to_sum),
-        cmocka_unit_test(stacks),       cmocka_unit_test(not_finite),
-        cmocka_unit_test(refusals),     cmocka_unit_test(instruction_sets),
+        cmocka_unit_test(around_tiles),     cmocka_unit_test(thin_and_wide),
+        cmocka_unit_test(long_sums),        cmocka_unit_test(nothing_to_sum),
+        cmocka_unit_test(stacks),           cmocka_unit_test(not_finite),
+        cmocka_unit_test(refusals),         cmocka_unit_test(of_bf16),
+        cmocka_unit_test(instruction_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

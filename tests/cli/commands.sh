@@ -179,7 +179,7 @@ expect_json "$soma" probe iris --json
 check "a probe left a run" test ! -e runs/iris
 
 # every instruction set that this machine has
-for isa in reference baseline avx2 avx512; do
+for isa in reference baseline avx2 avx512 avx512_bf16; do
     if "$soma" data digits --isa $isa >/dev/null 2>&1 && "$soma" train iris -e 1 -q -f -o isa --isa $isa >/dev/null 2>&1; then
         expect 0 "test: accuracy" "$soma" train iris -e 30 -q -f -o isa --isa $isa
     fi

@@ -18,6 +18,8 @@
  *     forward     source row = i·stride + (u·dilation - pad)                       one class
  *     input grad  source row = i' + (r + pad - u·dilation) / stride, i = r + i'·stride
  *
+ * Operands of bf16 go through the same tables: a pixel is then a row of pairs of channels (gemm.h).
+ *
  * Few source channels would make the inner loop too short: then the pixels under the taps are first
  * copied into a panel. (Most convolutions of few channels are better off in conv_planes.c.)
  */
@@ -38,8 +40,9 @@ typedef struct tap {
 
 typedef struct gather {
     soma__conv_sizes s;
-    bool forward, staged, narrow;
-    int64_t src_size[2], src_c, dst_size[2], dst_c, in, out; /* in, out: channels of a group */
+    bool forward, staged, narrow, pairs;
+    int64_t src_size[2], src_c, dst_size[2], dst_c, in, out; /* in, out: channels of a group; src_c
+                                                                and in count pairs where they are */
     int64_t scale[2], step[2], classes;
     int64_t panels, depth; /* of a group's right operand; depth = taps · in */
     int64_t chunk, chunks, panels_a_task, panel_tasks;
@@ -60,11 +63,11 @@ static size_t floats_of(int64_t count, size_t size)
 }
 
 /* Everything that the shape decides; returns the floats of scratch. */
-static size_t arrange(gather *g, const soma__conv_sizes *s, bool forward, bool epilogue,
+static size_t arrange(gather *g, const soma__conv_sizes *s, bool forward, bool epilogue, bool pairs,
                       const soma__isa_table *isa, int threads)
 {
-    const int64_t mr = isa->gemm->mr, nr = isa->gemm->nr;
-    *g = (gather){.s = *s, .forward = forward, .isa = isa};
+    const int64_t mr = isa->gemm->mr, nr = isa->gemm->nr, unit = pairs ? 2 : 1;
+    *g = (gather){.s = *s, .forward = forward, .pairs = pairs, .isa = isa};
     const int64_t x_size[2] = {s->H, s->W}, y_size[2] = {s->Ho, s->Wo};
     int64_t positions = s->N;
     for (int d = 0; d < 2; d++) {
@@ -76,12 +79,12 @@ static size_t arrange(gather *g, const soma__conv_sizes *s, bool forward, bool e
     }
     /* A stride beyond the image has a class for each pixel, of which most see no tap. */
     g->classes = g->step[0] * g->step[1];
-    g->src_c = forward ? s->C : s->O;
+    g->src_c = (forward ? s->C : s->O) / unit;
     g->dst_c = forward ? s->O : s->C;
-    g->in = forward ? s->group_c : s->group_o;
+    g->in = (forward ? s->group_c : s->group_o) / unit;
     g->out = forward ? s->group_o : s->group_c;
     g->staged = epilogue || g->classes > 1;
-    g->narrow = g->in < NARROW;
+    g->narrow = g->in < NARROW && !pairs;
     g->panels = soma__conv_ceil_div(g->out, nr);
     g->depth = s->taps * g->in;
 
@@ -118,25 +121,41 @@ static size_t arrange(gather *g, const soma__conv_sizes *s, bool forward, bool e
     return shared;
 }
 
+/* The panel of an input gradient whose sums run over pairs of output channels, `row` apart. */
+static void pack_pairs(const gather *g, float *to, const uint16_t *w, int64_t row, int64_t count)
+{
+    const int64_t nr = g->isa->gemm->nr;
+    for (int64_t t = 0; t < g->s.taps; t++)
+        for (int64_t k = 0; k < g->in; k++, to += nr) {
+            const uint16_t *even = w + 2 * k * row + t * g->s.group_c;
+            g->isa->gemm->interleave(to, even, even + row, count);
+            for (int64_t i = count; i < nr; i++)
+                to[i] = 0;
+        }
+}
+
 /* One panel of one group's right operand: [taps · in][nr]. */
 static void pack_unit(void *context, int64_t unit, int worker)
 {
     const gather *g = context;
     const soma__conv_sizes *s = &g->s;
-    const int64_t nr = g->isa->gemm->nr, depth = s->taps * s->group_c;
+    const int64_t nr = g->isa->gemm->nr, row = s->taps * s->group_c; /* of an output channel */
     (void)worker;
     int64_t group = unit / g->panels, j = unit % g->panels * nr;
-    int64_t count = soma__conv_least(nr, g->out - j);
+    int64_t count = soma__conv_least(nr, g->out - j), first = group * s->group_o * row;
     float *to = g->packed + unit * g->depth * nr;
-    const float *w = (const float *)g->call->in[1].data + group * s->group_o * depth;
+    const void *w = g->call->in[1].data;
     if (g->forward) {
         const float *rows[SOMA__GEMM_MAX_NR];
         for (int64_t o = 0; o < count; o++)
-            rows[o] = w + (j + o) * depth;
-        g->isa->gemm->pack_rows(to, nr, rows, count, depth);
+            rows[o] = (const float *)w + (first + (j + o) * row) / (g->pairs ? 2 : 1);
+        g->isa->gemm->pack_rows(to, nr, rows, count, g->depth);
+    } else if (g->pairs) {
+        pack_pairs(g, to, (const uint16_t *)w + first + j, row, count);
     } else {
         for (int64_t t = 0; t < s->taps; t++)
-            g->isa->gemm->pack_cols(to + t * g->in * nr, nr, w + t * s->group_c + j, depth, count,
+            g->isa->gemm->pack_cols(to + t * g->in * nr, nr,
+                                    (const float *)w + first + t * s->group_c + j, row, count,
                                     g->in);
     }
 }
@@ -254,6 +273,7 @@ static int64_t make_segments(const gather *g, const block *b, int64_t i, int64_t
 static void compute(const gather *g, const block *b)
 {
     const int64_t mr = g->isa->gemm->mr, nr = g->isa->gemm->nr;
+    soma__tile_fn *const run_tile = g->pairs ? g->isa->gemm->tile_pairs : g->isa->gemm->tile;
     int64_t pass = PASS_DEPTH / g->in;
     pass = pass < 1 ? 1 : pass;
     soma__gemm_tile tile = {
@@ -275,7 +295,7 @@ static void compute(const gather *g, const block *b)
                 tile.rows = soma__conv_least(mr, b->count - i);
                 tile.segments = make_segments(g, b, i, t, count, right);
                 tile.c = b->c + i * b->c_step + p * nr;
-                g->isa->gemm->tile(&tile);
+                run_tile(&tile);
             }
             t += count;
         } while (t < b->taps);
@@ -387,8 +407,7 @@ static soma__conv_sizes input_grad_sizes(const soma__call *call)
                            &call->in[0].shape);
 }
 
-/* y [pixels,O] = x [pixels,C] · w [O,C]ᵀ, or dx [pixels,C] = dy [pixels,O] · w. */
-static soma__product as_product(const soma__conv_sizes *s, bool forward, bool epilogue)
+soma__product soma__conv_product(const soma__conv_sizes *s, bool forward, bool epilogue)
 {
     soma__product p = {.m = s->N * s->H * s->W, .a_col = 1, .batch = 1, .epilogue = epilogue};
     p.k = p.a_row = forward ? s->C : s->O;
@@ -398,12 +417,18 @@ static soma__product as_product(const soma__conv_sizes *s, bool forward, bool ep
     return p;
 }
 
+/* bf16.c sends both operands as bf16, and only what gathers pairs. */
+static bool of_pairs(const soma__call *call)
+{
+    return call->in[0].dtype == SOMA_BF16;
+}
+
 static size_t scratch(const soma__conv_sizes *s, const soma__call *call, bool forward,
                       const soma__isa_table *isa, int threads)
 {
     bool epilogue = call->program != NULL;
     if (soma__conv_is_product(s)) {
-        soma__product p = as_product(s, forward, epilogue);
+        soma__product p = soma__conv_product(s, forward, epilogue);
         return soma__product_scratch(&p, isa, threads);
     }
     if (soma__conv_is_depthwise(s))
@@ -411,7 +436,7 @@ static size_t scratch(const soma__conv_sizes *s, const soma__call *call, bool fo
     if (soma__conv_suits_planes(s, forward, isa))
         return soma__planes_scratch(s, forward, epilogue, isa, threads);
     gather g;
-    return arrange(&g, s, forward, epilogue, isa, threads) * sizeof(float);
+    return arrange(&g, s, forward, epilogue, of_pairs(call), isa, threads) * sizeof(float);
 }
 
 static void run(const soma__conv_sizes *s, const soma__call *call, bool forward,
@@ -421,7 +446,7 @@ static void run(const soma__conv_sizes *s, const soma__call *call, bool forward,
     if (call->out[0].count == 0)
         return;
     if (soma__conv_is_product(s)) {
-        soma__product p = as_product(s, forward, epilogue);
+        soma__product p = soma__conv_product(s, forward, epilogue);
         soma__product_data data = {.a = call->in[0].data,
                                    .b = call->in[1].data,
                                    .prepared = call->prepared,
@@ -436,7 +461,7 @@ static void run(const soma__conv_sizes *s, const soma__call *call, bool forward,
         soma__planes_run(s, forward, call, isa);
     } else {
         gather g;
-        arrange(&g, s, forward, epilogue, isa, soma__pool_threads(call->pool));
+        arrange(&g, s, forward, epilogue, of_pairs(call), isa, soma__pool_threads(call->pool));
         run_gather(&g, call);
     }
 }
@@ -444,7 +469,7 @@ static void run(const soma__conv_sizes *s, const soma__call *call, bool forward,
 static size_t prepared(const soma__conv_sizes *s, bool forward, const soma__isa_table *isa)
 {
     if (soma__conv_is_product(s)) {
-        soma__product p = as_product(s, forward, false);
+        soma__product p = soma__conv_product(s, forward, false);
         return soma__product_prepared(&p, isa);
     }
     if (soma__conv_is_depthwise(s))
@@ -452,7 +477,7 @@ static size_t prepared(const soma__conv_sizes *s, bool forward, const soma__isa_
     if (soma__conv_suits_planes(s, forward, isa))
         return soma__planes_prepared(s, forward, isa);
     gather g;
-    arrange(&g, s, forward, false, isa, 1);
+    arrange(&g, s, forward, false, false, isa, 1);
     return (size_t)(s->groups * g.panels * g.depth * isa->gemm->nr) * sizeof(float);
 }
 
@@ -460,7 +485,7 @@ static void prepare(const soma__conv_sizes *s, const soma__call *call, bool forw
                     const soma__isa_table *isa, float *to)
 {
     if (soma__conv_is_product(s)) {
-        soma__product p = as_product(s, forward, false);
+        soma__product p = soma__conv_product(s, forward, false);
         soma__product_prepare(&p, call->in[1].data, isa, call->pool, to);
     } else if (soma__conv_is_depthwise(s)) {
         isa->gemm->transpose(to, s->C, call->in[1].data, s->taps, s->C, s->taps);
@@ -468,7 +493,7 @@ static void prepare(const soma__conv_sizes *s, const soma__call *call, bool forw
         soma__planes_prepare(s, forward, call, isa, to);
     } else {
         gather g;
-        arrange(&g, s, forward, false, isa, 1);
+        arrange(&g, s, forward, false, false, isa, 1);
         g.call = call;
         g.packed = to;
         soma__parallel(call->pool, s->groups * g.panels, pack_unit, &g);

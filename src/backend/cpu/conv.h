@@ -86,6 +86,11 @@ size_t soma__planes_prepared(const soma__conv_sizes *s, bool forward, const soma
 void soma__planes_prepare(const soma__conv_sizes *s, bool forward, const soma__call *call,
                           const soma__isa_table *isa, float *to);
 
+/* Where soma__conv_is_product: y [pixels,O] = x [pixels,C] · w [O,C]ᵀ, or dx [pixels,C] = dy
+ * [pixels,O] · w (conv.c); dw [O,C] = dyᵀ [O,pixels] · x [pixels,C] (conv_weight.c). */
+soma__product soma__conv_product(const soma__conv_sizes *s, bool forward, bool epilogue);
+soma__product soma__conv_weight_product(const soma__conv_sizes *s);
+
 /* conv_depthwise.c */
 size_t soma__depthwise_scratch(const soma__conv_sizes *s, bool epilogue, int threads);
 void soma__depthwise_forward(const soma__conv_sizes *s, const soma__call *call,

@@ -38,6 +38,7 @@ typedef struct sums {
     int64_t tap_tasks, taps_a_task; /* wide */
     int64_t chunk_rows, segments;   /* most segments of a chunk */
     size_t zero_at, copies_at, private_at, private_segments, private_rows, private_size;
+    soma__tile_fn *tile;
     const soma__call *call;
     const soma__isa_table *isa;
     float *scratch;
@@ -186,7 +187,7 @@ static void wide_unit(void *context, int64_t unit, int worker)
                     tile.left_at = group * s->group_o + i;
                     tile.right_at = group * s->group_c + j;
                     tile.c = copy + i * step + t * s->group_c + j;
-                    g->isa->gemm->tile(&tile);
+                    g->tile(&tile);
                 }
         }
         row = row_end;
@@ -266,7 +267,7 @@ static void narrow_unit(void *context, int64_t unit, int worker)
                 tile.cols = soma__conv_least(nr, s->group_o - j);
                 tile.right_at = group * s->group_o + j;
                 tile.c = copy + i * s->group_o + j;
-                g->isa->gemm->tile(&tile);
+                g->tile(&tile);
             }
             for (int64_t q = 0; q < tile.segments; q++)
                 segment[q].rows += tile.rows; /* the next tile's pointers */
@@ -317,8 +318,7 @@ static soma__conv_sizes sizes_of(const soma__call *call)
                            &call->in[1].shape);
 }
 
-/* dw [O,C] = dyᵀ [O,pixels] · x [pixels,C]. */
-static soma__product as_product(const soma__conv_sizes *s)
+soma__product soma__conv_weight_product(const soma__conv_sizes *s)
 {
     return (soma__product){.m = s->O,
                            .n = s->C,
@@ -335,7 +335,7 @@ size_t soma__scratch_conv2d_weight_grad(const soma__call *call, const soma__isa_
 {
     soma__conv_sizes s = sizes_of(call);
     if (soma__conv_is_product(&s)) {
-        soma__product p = as_product(&s);
+        soma__product p = soma__conv_weight_product(&s);
         return soma__product_scratch(&p, isa, threads);
     }
     if (soma__conv_is_depthwise(&s))
@@ -350,7 +350,7 @@ void soma__run_conv2d_weight_grad(const soma__call *call, const soma__isa_table 
     if (call->out[0].count == 0)
         return;
     if (soma__conv_is_product(&s)) {
-        soma__product p = as_product(&s);
+        soma__product p = soma__conv_weight_product(&s);
         soma__product_data data = {
             .a = call->in[1].data, .b = call->in[0].data, .c = call->out[0].data};
         soma__product_run(&p, &data, call, isa);
@@ -364,6 +364,8 @@ void soma__run_conv2d_weight_grad(const soma__call *call, const soma__isa_table 
     arrange(&g, &s, isa, soma__pool_threads(call->pool));
     g.call = call;
     g.scratch = call->scratch;
+    /* Of bf16 are pairs of images (bf16.c). */
+    g.tile = call->in[0].dtype == SOMA_BF16 ? isa->gemm->tile_pairs : isa->gemm->tile;
     if (g.narrow)
         memset(g.scratch + g.zero_at, 0, (size_t)(s.W * s.C) * sizeof(float));
     soma__parallel(call->pool, g.parts * s.groups * (g.narrow ? 1 : g.tap_tasks),

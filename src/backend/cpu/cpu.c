@@ -16,7 +16,7 @@
 
 /* name, f32 lanes; best last. */
 #if defined(__x86_64__)
-#define ISAS(X) X(baseline, 4) X(avx2, 8) X(avx512, 16)
+#define ISAS(X) X(baseline, 4) X(avx2, 8) X(avx512, 16) X(avx512_bf16, 16)
 #else
 #define ISAS(X) X(baseline, 4)
 #endif
@@ -28,12 +28,15 @@ SOMA__ISA_FAMILIES(DECLARE_BASELINE)
 #define DECLARE_AVX2(family_) DECLARE(family_, avx2)
 #define DECLARE_AVX512(family_) DECLARE(family_, avx512)
 SOMA__ISA_FAMILIES(DECLARE_AVX2)
+#define DECLARE_AVX512_BF16(family_) DECLARE(family_, avx512_bf16)
 SOMA__ISA_FAMILIES(DECLARE_AVX512)
+SOMA__ISA_FAMILIES(DECLARE_AVX512_BF16)
 #endif
 
 #define MEMBER_baseline(family_) .family_ = &soma__isa_##family_##_baseline,
 #define MEMBER_avx2(family_) .family_ = &soma__isa_##family_##_avx2,
 #define MEMBER_avx512(family_) .family_ = &soma__isa_##family_##_avx512,
+#define MEMBER_avx512_bf16(family_) .family_ = &soma__isa_##family_##_avx512_bf16,
 
 /* The table, and a soma__kernel for each row of kernels.inc: a plan calls kernels without telling
  * them the instruction set, so each row gets small functions that do. */
@@ -106,6 +109,18 @@ static const soma__kernel kernels_avx512[] = {
     ROW(avx512, op_, kernel_, in_place_, epilogue_, .prepared = NULL)
 #define SOMA__KERNEL_PREPARES(op_, kernel_, in_place_, epilogue_)                                  \
     ROW_PREPARES(avx512, op_, kernel_, in_place_, epilogue_)
+#include "backend/cpu/kernels.inc"
+};
+
+#define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_) FORWARD(avx512_bf16, kernel_)
+#define SOMA__KERNEL_PREPARES(op_, kernel_, in_place_, epilogue_)                                  \
+    FORWARD_PREPARES(avx512_bf16, kernel_)
+#include "backend/cpu/kernels.inc"
+static const soma__kernel kernels_avx512_bf16[] = {
+#define SOMA__KERNEL(op_, kernel_, in_place_, epilogue_)                                           \
+    ROW(avx512_bf16, op_, kernel_, in_place_, epilogue_, .prepared = NULL)
+#define SOMA__KERNEL_PREPARES(op_, kernel_, in_place_, epilogue_)                                  \
+    ROW_PREPARES(avx512_bf16, op_, kernel_, in_place_, epilogue_)
 #include "backend/cpu/kernels.inc"
 };
 #endif
@@ -269,6 +284,15 @@ static bool runs_avx512(void)
     return runs_avx2() && (saved_registers() & zmm) == zmm && __builtin_cpu_supports("avx512f") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
+}
+
+/* Products of bf16 and of bytes; by hand, as above. */
+static bool runs_avx512_bf16(void)
+{
+    uint32_t a, b, c, d;
+    if (!runs_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(c & 1u << 11)) /* VNNI */
+        return false;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5);
 }
 #endif
 

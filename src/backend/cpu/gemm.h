@@ -10,6 +10,11 @@
  *     left_s(i, k)  = segment.left[left_at + k·left_step + i]  left operand in panels, or
  * transposed = segment.rows[i][left_at + k·left_step]   through a table of row pointers
  *
+ * Tiles of pairs do the same to operands of bf16. What lies in memory at each k is then not one
+ * number but two neighbours along the sum, 2k and 2k + 1, in the 32 bits of a float: left · right
+ * stands for the sum of both products, and lengths and steps count pairs. So whatever cuts a
+ * product or convolution into tiles serves both, given operands in that order (bf16.c).
+ *
  * A dense product has one segment. A convolution has one for each tap of its window, whose rows are
  * the pixels under that tap, so that no matrix of windows is ever written to memory. A weight
  * gradient has one for each image row. */
@@ -40,15 +45,20 @@ typedef struct soma__gemm_tile {
 #define SOMA__GEMM_MAX_NR 32
 #define SOMA__GEMM_DOTS 4
 
+typedef void soma__tile_fn(const soma__gemm_tile *tile);
+
 typedef struct soma__isa_gemm {
     int mr, nr;
-    void (*tile)(const soma__gemm_tile *tile);
+    soma__tile_fn *tile;
+    soma__tile_fn *tile_pairs; /* NULL: this instruction set has no products of bf16 */
     /* to[k·width + i] = rows[i][k·1] for i < count, 0 for count <= i < width; k < depth. */
     void (*pack_rows)(float *to, int64_t width, const float *const *rows, int64_t count,
                       int64_t depth);
     /* to[k·width + j] = from[k·step + j] for j < count, 0 for count <= j < width; k < depth. */
     void (*pack_cols)(float *to, int64_t width, const float *from, int64_t step, int64_t count,
                       int64_t depth);
+    /* Pairs: the first of to[i] is even[i], the second odd[i], or 0 where `odd` is NULL. */
+    void (*interleave)(float *to, const uint16_t *even, const uint16_t *odd, int64_t count);
     /* to[i] = sum over k of rows[i][k] · row[k]; i < count <= SOMA__GEMM_DOTS, k < depth. */
     void (*dots)(float *to, const float *const *rows, int64_t count, const float *row,
                  int64_t depth);
@@ -81,6 +91,7 @@ typedef struct soma__product {
     int64_t a_row, a_col, b_row, b_col;
     int64_t batch; /* matrices */
     bool epilogue; /* call->program */
+    bool pairs;    /* of bf16: k, steps and operands count pairs */
 } soma__product;
 
 size_t soma__product_scratch(const soma__product *p, const soma__isa_table *isa, int threads);
@@ -98,5 +109,8 @@ void soma__product_run(const soma__product *p, const soma__product_data *data,
 size_t soma__product_prepared(const soma__product *p, const soma__isa_table *isa);
 void soma__product_prepare(const soma__product *p, const float *b, const soma__isa_table *isa,
                            soma__pool *pool, void *to);
+
+/* matmul.c: the product of an op matmul; with `data` also its operands. */
+void soma__matmul_read(const soma__call *call, soma__product *p, soma__product_data *data);
 
 #endif

@@ -25,10 +25,22 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Sums of one tile; `rows`, `vectors` (1 or 2), `by_rows` and `part` (the last vector is not full)
- * are constants wherever this is inlined. */
+/* sum + l · r, where with `pairs` a lane's l · r is a sum of two products of bf16. */
+VF_INLINE vf multiply(vf l, vf r, vf sum, const bool pairs)
+{
+#if VF_PAIRS
+    if (pairs)
+        return vf_dot_pairs(l, r, sum);
+#else
+    (void)pairs;
+#endif
+    return vf_fma(l, r, sum);
+}
+
+/* Sums of one tile; `rows`, `vectors` (1 or 2), `by_rows`, `part` (the last vector is not full) and
+ * `pairs` are constants wherever this is inlined. */
 VF_INLINE void tile_sums(const soma__gemm_tile *t, const int rows, const int vectors,
-                         const bool by_rows, const bool part)
+                         const bool by_rows, const bool part, const bool pairs)
 {
     const int64_t left_step = t->left_step, right_step = t->right_step;
     const int64_t last = t->cols - (vectors - 1) * VF_WIDTH; /* lanes of the last vector */
@@ -60,9 +72,9 @@ VF_INLINE void tile_sums(const soma__gemm_tile *t, const int rows, const int vec
             UNROLL
             for (int i = 0; i < rows; i++) {
                 vf l = vf_set1(by_rows ? row[i][at] : left[i]);
-                sum[i][0] = vf_fma(l, r0, sum[i][0]);
+                sum[i][0] = multiply(l, r0, sum[i][0], pairs);
                 if (vectors == 2)
-                    sum[i][1] = vf_fma(l, r1, sum[i][1]);
+                    sum[i][1] = multiply(l, r1, sum[i][1], pairs);
             }
             if (by_rows)
                 at += left_step;
@@ -86,25 +98,20 @@ VF_INLINE void tile_sums(const soma__gemm_tile *t, const int rows, const int vec
     }
 }
 
-#define TILE_VARIANTS(rows_)                                                                       \
-    static void tile_##rows_##_rows(const soma__gemm_tile *t)                                      \
+#define TILE_VARIANT(rows_, name_, by_rows_, pairs_)                                               \
+    static void tile_##rows_##_##name_(const soma__gemm_tile *t)                                   \
     {                                                                                              \
         if (t->cols == NR)                                                                         \
-            tile_sums(t, rows_, 2, true, false);                                                   \
+            tile_sums(t, rows_, 2, by_rows_, false, pairs_);                                       \
         else if (t->cols > VF_WIDTH)                                                               \
-            tile_sums(t, rows_, 2, true, true);                                                    \
+            tile_sums(t, rows_, 2, by_rows_, true, pairs_);                                        \
         else                                                                                       \
-            tile_sums(t, rows_, 1, true, true);                                                    \
-    }                                                                                              \
-    static void tile_##rows_##_left(const soma__gemm_tile *t)                                      \
-    {                                                                                              \
-        if (t->cols == NR)                                                                         \
-            tile_sums(t, rows_, 2, false, false);                                                  \
-        else if (t->cols > VF_WIDTH)                                                               \
-            tile_sums(t, rows_, 2, false, true);                                                   \
-        else                                                                                       \
-            tile_sums(t, rows_, 1, false, true);                                                   \
+            tile_sums(t, rows_, 1, by_rows_, true, pairs_);                                        \
     }
+#define TILE_VARIANTS(rows_)                                                                       \
+    TILE_VARIANT(rows_, rows, true, false) TILE_VARIANT(rows_, left, false, false)
+#define TILE_PAIR_VARIANTS(rows_)                                                                  \
+    TILE_VARIANT(rows_, pair_rows, true, true) TILE_VARIANT(rows_, pair_left, false, true)
 
 #if MR == 14
 #define HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
@@ -116,15 +123,28 @@ VF_INLINE void tile_sums(const soma__gemm_tile *t, const int rows, const int vec
 
 HEIGHTS(TILE_VARIANTS)
 
-typedef void tile_fn(const soma__gemm_tile *t);
 #define BY_ROWS(rows_) tile_##rows_##_rows,
 #define BY_LEFT(rows_) tile_##rows_##_left,
-static tile_fn *const tile_variants[2][MR] = {{HEIGHTS(BY_LEFT)}, {HEIGHTS(BY_ROWS)}};
+static soma__tile_fn *const tile_variants[2][MR] = {{HEIGHTS(BY_LEFT)}, {HEIGHTS(BY_ROWS)}};
 
 static void tile(const soma__gemm_tile *t)
 {
     tile_variants[t->segments > 0 && t->segment[0].left == NULL][t->rows - 1](t);
 }
+
+#if VF_PAIRS
+HEIGHTS(TILE_PAIR_VARIANTS)
+
+#define PAIRS_BY_ROWS(rows_) tile_##rows_##_pair_rows,
+#define PAIRS_BY_LEFT(rows_) tile_##rows_##_pair_left,
+static soma__tile_fn *const pair_variants[2][MR] = {{HEIGHTS(PAIRS_BY_LEFT)},
+                                                    {HEIGHTS(PAIRS_BY_ROWS)}};
+
+static void tile_pairs(const soma__gemm_tile *t)
+{
+    pair_variants[t->segments > 0 && t->segment[0].left == NULL][t->rows - 1](t);
+}
+#endif
 
 /* --- packing ------------------------------------------------------------------------------------
  */
@@ -253,6 +273,23 @@ static void pack_cols(float *to, int64_t width, const float *from, int64_t step,
             to[j] = 0;
         to += width;
         from += step;
+    }
+}
+
+static void interleave(float *to, const uint16_t *even, const uint16_t *odd, int64_t count)
+{
+    int64_t i = 0;
+    for (; i + VF_WIDTH <= count; i += VF_WIDTH) {
+        vi pair = vi_load_u16(even + i);
+        if (odd)
+            pair = vi_or(pair, vi_shl(vi_load_u16(odd + i), 16));
+        vf_store(to + i, vi_as_float(pair));
+    }
+    if (i < count) {
+        vi pair = vi_load_u16_part(even + i, count - i);
+        if (odd)
+            pair = vi_or(pair, vi_shl(vi_load_u16_part(odd + i, count - i), 16));
+        vf_store_part(to + i, vi_as_float(pair), count - i);
     }
 }
 
@@ -469,8 +506,12 @@ const soma__isa_gemm SOMA__ISA_NAME(soma__isa_gemm) = {
     .mr = MR,
     .nr = NR,
     .tile = tile,
+#if VF_PAIRS
+    .tile_pairs = tile_pairs,
+#endif
     .pack_rows = pack_rows,
     .pack_cols = pack_cols,
+    .interleave = interleave,
     .dots = dots,
     .transpose = transpose,
     .accumulate = accumulate,

@@ -11,8 +11,7 @@ const char *soma__refuses_matmul(const soma__call *call)
     return NULL;
 }
 
-/* Fills `p`, and where `data` is not NULL the operands. */
-static void read_call(const soma__call *call, soma__product *p, soma__product_data *data)
+void soma__matmul_read(const soma__call *call, soma__product *p, soma__product_data *data)
 {
     const soma__matmul_attrs *attrs = call->attrs;
     const soma_shape *a = &call->in[0].shape, *b = &call->in[1].shape;
@@ -62,7 +61,7 @@ static void read_call(const soma__call *call, soma__product *p, soma__product_da
 size_t soma__scratch_matmul(const soma__call *call, const soma__isa_table *isa, int threads)
 {
     soma__product p;
-    read_call(call, &p, NULL);
+    soma__matmul_read(call, &p, NULL);
     return soma__product_scratch(&p, isa, threads);
 }
 
@@ -70,20 +69,20 @@ void soma__run_matmul(const soma__call *call, const soma__isa_table *isa)
 {
     soma__product p;
     soma__product_data data;
-    read_call(call, &p, &data);
+    soma__matmul_read(call, &p, &data);
     soma__product_run(&p, &data, call, isa);
 }
 
 size_t soma__prepared_matmul(const soma__call *call, const soma__isa_table *isa)
 {
     soma__product p;
-    read_call(call, &p, NULL);
+    soma__matmul_read(call, &p, NULL);
     return soma__product_prepared(&p, isa);
 }
 
 void soma__prepare_matmul(const soma__call *call, const soma__isa_table *isa, void *to)
 {
     soma__product p;
-    read_call(call, &p, NULL);
+    soma__matmul_read(call, &p, NULL);
     soma__product_prepare(&p, call->in[1].data, isa, call->pool, to);
 }

@@ -169,7 +169,7 @@ static size_t take(size_t *at, size_t floats)
 static bool use_dots(const soma__product *p)
 {
     return p->batch == 1 && least(p->m, p->n) <= SOMA__GEMM_DOTS && p->a_col == 1 &&
-           p->b_row == 1 && p->k >= 16;
+           p->b_row == 1 && p->k >= 16 && !p->pairs;
 }
 
 /* Left: the many rows, block_m of them in a task. */
@@ -359,6 +359,7 @@ static void compute(const work *w, operand left, operand right, int64_t rows, in
 {
     const layout *l = &w->l;
     const int64_t nr = w->isa->gemm->nr;
+    soma__tile_fn *const run = w->p->pairs ? w->isa->gemm->tile_pairs : w->isa->gemm->tile;
     soma__gemm_segment segment = {.length = deep};
     soma__gemm_tile tile = {.segment = &segment, .segments = 1, .c_step = c_step, .add = add};
     const float *row[SOMA__GEMM_MAX_MR];
@@ -386,7 +387,7 @@ static void compute(const work *w, operand left, operand right, int64_t rows, in
             }
             segment.right = l->pack_right ? right.data + j / nr * right.panel_step : right.data + j;
             tile.c = c + i * c_step + j;
-            w->isa->gemm->tile(&tile);
+            run(&tile);
         }
     }
 }

@@ -300,6 +300,18 @@ VF_INLINE float vf_sum(vf a)
 #endif
 /* clang-format on */
 
+/* sum + both products of the two bf16 of each lane, the lower half's first. Subnormal numbers count
+ * as 0. */
+#if defined(__AVX512BF16__)
+#define VF_PAIRS 1
+VF_INLINE vf vf_dot_pairs(vf a, vf b, vf sum)
+{
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+}
+#else
+#define VF_PAIRS 0
+#endif
+
 /* --- the same for all widths --------------------------------------------------------------------
  */
 
