@@ -77,9 +77,9 @@ SOMA_API const char *soma_version(void);
 typedef struct soma_context soma_context;
 
 typedef struct soma_context_options {
-    int threads;      /* 0: $SOMA_THREADS, else the CPUs that this process may use */
-    const char *isa;  /* NULL: $SOMA_ISA, else the best; "baseline", "avx2", "avx512", "avx512_bf16",
-                         or "reference" for the plain kernels */
+    int threads;     /* 0: $SOMA_THREADS, else the CPUs that this process may use */
+    const char *isa; /* NULL: $SOMA_ISA, else the best; "baseline", "avx2", "avx512", "avx512_bf16",
+                        or "reference" for the plain kernels */
     bool no_winograd; /* convolutions by their definition only. Otherwise 3×3 ones of stride 1 may
                          run by Winograd's method, which multiplies up to 5 times less and rounds
                          more (within 1e-4 of the result's spread), unless $SOMA_WINOGRAD is 0 */

@@ -535,6 +535,15 @@ SOMA_API bool soma_parameter_is_constant(const soma_parameter *parameter);
 SOMA_API int64_t soma_model_size(const soma_model *model, bool trainable_only);
 /* Freezes (or thaws) the parameters whose name begins with `prefix`; returns how many. */
 SOMA_API int soma_model_freeze(soma_model *model, const char *prefix, bool frozen);
+/* In what precision graphs that are built from now on in mode SOMA_TRAIN multiply in dense and
+ * convolution layers: SOMA_F32 (so it is at first), or SOMA_BF16, with sums and results in f32
+ * (soma_matmul). The weights stay f32, and so do all other layers, depthwise, 1-D, 3-D and
+ * transposed convolutions among them, and evaluation; files know nothing of it. SOMA_INVALID:
+ * another dtype. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_model_set_precision(soma_model *model,
+                                                              soma_dtype precision,
+                                                              soma_error *err);
+SOMA_API soma_dtype soma_model_get_precision(const soma_model *model);
 
 typedef enum soma_mode { SOMA_EVALUATE, SOMA_TRAIN } soma_mode;
 

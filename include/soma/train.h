@@ -118,6 +118,7 @@ typedef struct soma_train_options {
                                          needs. More than the training samples is an error */
     soma_optimizer_options optimizer; /* kind 0 is sgd */
     soma_loss_options loss; /* of training and validation; soma_evaluate takes the task's own */
+    soma_dtype precision;   /* SOMA_BF16: soma_model_set_precision; 0: as the model has it */
     uint64_t seed;          /* order of samples, dropout; the model has its own for the weights */
     int64_t accumulate;  /* batches whose gradients make one update, as if they were one batch (but
                             batch norm sees each apart); 0: 1. The last update of an epoch may have

@@ -14,7 +14,8 @@ static const option options[] = {
     {"threads", 't', OPTION_NUMBER, "N", AT(threads), 1,
      "threads to compute with; default: SOMA_THREADS, else the CPUs of this process"},
     {"isa", 0, OPTION_TEXT, "NAME", AT(isa), 0,
-     "instruction set: baseline, avx2, avx512, avx512_bf16, reference; default: SOMA_ISA, else the best"},
+     "instruction set: baseline, avx2, avx512, avx512_bf16, reference; default: SOMA_ISA, else the "
+     "best"},
     {"data", 'd', OPTION_TEXT, "DIR", AT(data), 0,
      "folder to look for data in, before SOMA_DATA and ./data"},
     {"set", 's', OPTION_LIST, "KEY=VALUE", AT(set), 0,

@@ -118,7 +118,8 @@ static soma_var build(soma__layer_build *b, const soma_layer *layer, soma_var x)
                                             .dilation = {o->dilation[0], o->dilation[1]},
                                             .pad = {o->pad[0], o->pad[1], o->pad[2], o->pad[3]},
                                             .padding = o->padding,
-                                            .groups = groups});
+                                            .groups = groups,
+                                            .precision = b->precision});
     if (!o->no_bias)
         y = soma_add(y, soma__layer_param(b, layer,
                                           &(soma__param){.name = "bias",

@@ -240,7 +240,7 @@ static soma_var build_separable_conv2d(soma__layer_build *b, const soma_layer *l
                                          .fan_in = (double)between,
                                          .fan_out = (double)o->filters,
                                          .frozen = o->frozen});
-    return finish(b, layer, soma_conv2d(x, weight), o->filters);
+    return finish(b, layer, soma_conv2d(x, weight, .precision = b->precision), o->filters);
 }
 
 /* --- descriptors and builders for C ------------------------------------------------------------

@@ -58,7 +58,7 @@ static soma_var build(soma__layer_build *b, const soma_layer *layer, soma_var x)
                                                 .init = SOMA_INIT_ZEROS,
                                                 .how = &o->bias_init,
                                                 .frozen = o->frozen});
-    return soma__activate(o->activation, soma_linear(x, weight, bias));
+    return soma__activate(o->activation, soma_linear(x, weight, bias, .precision = b->precision));
 }
 
 const soma__layer_type soma__layer_dense = {

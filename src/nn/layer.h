@@ -182,6 +182,7 @@ struct soma__layer_build {
     soma_model *model;
     soma_graph *graph;
     soma_mode mode;
+    soma_dtype precision; /* of products, as of soma_matmul: SOMA_BF16 or 0 */
     soma_var key;
     soma_update *updates; /* NULL: not wanted */
     int update_capacity, *update_count;

@@ -97,6 +97,20 @@ int soma_model_freeze(soma_model *model, const char *prefix, bool frozen)
     return count;
 }
 
+soma_status soma_model_set_precision(soma_model *model, soma_dtype precision, soma_error *err)
+{
+    if (precision != SOMA_F32 && precision != SOMA_BF16)
+        return soma__fail(err, SOMA_INVALID, "a model trains in the precision f32 or bf16, not %s",
+                          soma_dtype_text(precision));
+    model->precision = precision == SOMA_BF16 ? SOMA_BF16 : 0;
+    return SOMA_OK;
+}
+
+soma_dtype soma_model_get_precision(const soma_model *model)
+{
+    return model->precision ? model->precision : SOMA_F32;
+}
+
 /* --- summary -----------------------------------------------------------------------------------
  */
 
@@ -252,6 +266,7 @@ static void apply(soma_model *model, soma_graph *graph, const soma_var *x, soma_
     soma__layer_build b = {.model = model,
                            .graph = graph,
                            .mode = mode,
+                           .precision = mode == SOMA_TRAIN ? model->precision : 0,
                            .key = key,
                            .share = share,
                            .updates = updates,

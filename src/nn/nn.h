@@ -32,6 +32,7 @@ struct soma_model {
     soma_context *context;
     soma_layer *layer;
     soma_model_options options;
+    soma_dtype precision;               /* of products in training: SOMA_BF16, or 0: f32 */
     soma_model_input *inputs, *outputs; /* in the arena */
     int input_count, output_count;
     soma__arena arena; /* names, rows, inputs, outputs */

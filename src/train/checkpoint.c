@@ -34,6 +34,8 @@ static soma_status describe(const soma__run *run, char **out, soma_error *err)
     add_int(&text, "accumulate", run->options.accumulate);
     add_int(&text, "shuffle", !run->options.no_shuffle);
     add_int(&text, "balanced", run->options.balanced);
+    soma__text_add(&text, ",\"precision\":\"%s\"",
+                   soma_dtype_text(soma_model_get_precision(run->model)));
     add_int(&text, "epoch", p->epoch);
     add_int(&text, "step", p->step);
     add_int(&text, "steps", p->steps);
@@ -153,6 +155,18 @@ static void same(reader *r, const char *key, int64_t now, const char *what)
                                what, (long long)then, (long long)now);
 }
 
+/* Checkpoints that do not say it are of a soma that knew f32 only. */
+static void same_precision(reader *r, const soma__run *run)
+{
+    const soma__value *value = soma__value_find(r->map, "precision");
+    const char *then = value && value->kind == SOMA__STRING ? value->text : "f32";
+    const char *now = soma_dtype_text(soma_model_get_precision(run->model));
+    if (r->status == SOMA_OK && strcmp(then, now) != 0)
+        r->status = soma__fail(r->err, SOMA_INVALID,
+                               "'%s': cannot resume with another precision: %s then, %s now",
+                               r->path, then, now);
+}
+
 static void same_seed(reader *r, const soma__run *run)
 {
     char now[32];
@@ -202,6 +216,7 @@ static soma_status read_progress(soma__run *run, const soma__value *map, soma_er
     same(&r, "accumulate", run->options.accumulate, "number of batches of an update");
     same(&r, "shuffle", !run->options.no_shuffle, "shuffling");
     same(&r, "balanced", run->options.balanced, "balancing");
+    same_precision(&r, run);
     p.epoch = integer(&r, map, "epoch", 0);
     p.step = integer(&r, map, "step", 0);
     p.steps = integer(&r, map, "steps", 0);

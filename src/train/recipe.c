@@ -35,6 +35,7 @@ typedef struct train_section {
     double min_delta;
     bool keep_last, no_shuffle, balanced;
     const soma__value *optimizer, *loss;
+    int precision; /* of precision_names */
 } train_section;
 
 struct soma_recipe {
@@ -53,6 +54,7 @@ struct soma_recipe {
  */
 
 static const char *const mode_names[] = {"auto", "min", "max", NULL};
+static const char *const precision_names[] = {"f32", "bf16", NULL};
 static const char *const task_names[] = {"classify", "binary", "regress", NULL};
 
 #define TOP(member_) offsetof(top_section, member_)
@@ -104,6 +106,11 @@ static const soma__field train_fields[] = {
      .min = 1,
      .max = 1e9,
      .doc = "batches whose gradients make one update; 1"},
+    {.key = "precision",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = TRAIN(precision),
+     .choices = precision_names,
+     .doc = "of the factors in dense and convolution layers; f32"},
     {.key = "monitor",
      .kind = SOMA__FIELD_STRING,
      .offset = TRAIN(monitor),
@@ -200,6 +207,7 @@ static soma_status read_train(soma_recipe *recipe, soma_error *err)
     o->epochs = section.epochs;
     SOMA__TRY(read_batch(&o->batch, &recipe->tree, section.batch, err));
     o->accumulate = section.accumulate;
+    o->precision = section.precision ? SOMA_BF16 : SOMA_F32;
     o->monitor = section.monitor;
     o->monitor_mode = (soma_monitor_mode)section.mode;
     o->patience = section.patience;
@@ -559,7 +567,9 @@ soma_status soma_recipe_model(const soma_recipe *recipe, soma_context *context,
     if (status != SOMA_OK)
         return soma__fail_within(err, status, "%s:%d", recipe->tree.source,
                                  line ? line : recipe->top.model->line);
-    status = prepare(recipe, *out, data, err);
+    status = soma_model_set_precision(*out, recipe->options.precision, err);
+    if (status == SOMA_OK)
+        status = prepare(recipe, *out, data, err);
     if (status != SOMA_OK) {
         soma_model_destroy(*out);
         *out = NULL;

@@ -171,6 +171,8 @@ static soma_status run_open(soma__run *run, soma_model *model, const soma_data *
     if (!model || !data || !data->train)
         return soma__fail(err, SOMA_INVALID, "training needs a model and a training part");
     SOMA__TRY(check_options(&run->options, data, err));
+    if (run->options.precision)
+        SOMA__TRY(soma_model_set_precision(model, run->options.precision, err));
     run->options.epochs = run->options.epochs ? run->options.epochs : 10;
     if (run->options.batch == SOMA_BATCH_ALL)
         run->options.batch = soma_dataset_count(data->train);

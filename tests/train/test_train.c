@@ -146,6 +146,41 @@ static void it_learns(void **state)
     soma_context_destroy(context);
 }
 
+/* Products of bf16 lead to the same accuracy, on another way; evaluation does not know of them. */
+static void it_learns_in_bf16(void **state)
+{
+    (void)state;
+    soma_context *context = context_of(0);
+    soma_data data = digits();
+    soma_train_options options = options_of(12);
+    soma_model *plain = train(context, &data, &options, SOMA_OK);
+    options.precision = SOMA_BF16;
+    soma_model *model = train(context, &data, &options, SOMA_OK);
+    assert_int_equal(soma_model_get_precision(plain), SOMA_F32);
+    assert_int_equal(soma_model_get_precision(model), SOMA_BF16);
+    const soma_tensor *a = soma_model_find(plain, "conv1.weight")->tensor;
+    const soma_tensor *b = soma_model_find(model, "conv1.weight")->tensor;
+    assert_int_equal(soma_tensor_dtype(b), SOMA_F32);
+    assert_true(soma_tensor_get(a, 0) != soma_tensor_get(b, 0));
+    soma_metrics in_f32, in_bf16, again;
+    soma_error err = {0};
+    assert_int_equal(soma_evaluate(plain, data.test, 0, &in_f32, NULL, &err), SOMA_OK);
+    assert_int_equal(soma_evaluate(model, data.test, 0, &in_bf16, NULL, &err), SOMA_OK);
+    assert_true(in_bf16.accuracy > 0.93);
+    assert_near(in_bf16.accuracy, in_f32.accuracy, 0.02);
+    assert_int_equal(soma_model_set_precision(model, SOMA_F32, &err), SOMA_OK);
+    assert_int_equal(soma_evaluate(model, data.test, 0, &again, NULL, &err), SOMA_OK);
+    assert_true(again.loss == in_bf16.loss);
+    assert_int_equal(soma_model_set_precision(model, SOMA_F16, &err), SOMA_INVALID);
+    assert_non_null(strstr(err.message, "f32 or bf16, not f16"));
+    options.precision = SOMA_I8;
+    soma_model_destroy(train(context, &data, &options, SOMA_INVALID));
+    soma_model_destroy(plain);
+    soma_model_destroy(model);
+    soma_data_clear(&data);
+    soma_context_destroy(context);
+}
+
 static void the_same_bits_on_one_two_and_three_threads(void **state)
 {
     (void)state;
@@ -172,17 +207,18 @@ static bool stop_at(void *user, const soma_event *event)
     return event->kind != SOMA_EVENT_STEP || event->total_steps != *(int64_t *)user;
 }
 
-static void a_resumed_run_ends_in_the_same_bits(void **state)
+static void resume_in(soma_dtype precision)
 {
-    (void)state;
     soma_context *context = context_of(2);
     soma_data data = digits();
     soma_train_options options = options_of(3);
+    options.precision = precision;
     soma_model *straight = train(context, &data, &options, SOMA_OK);
     /* Stops in the middle of an epoch, at the last step of one, at the first of one. */
     for (int64_t at = 5; at < 50; at += at == 5 ? 16 : 1) {
         char run[128], path[160];
-        snprintf(run, sizeof run, "%s/run-%lld", folder, (long long)at);
+        snprintf(run, sizeof run, "%s/run-%s-%lld", folder, soma_dtype_text(precision),
+                 (long long)at);
         options.folder = run;
         options.callback = stop_at;
         options.user = &at;
@@ -202,15 +238,25 @@ static void a_resumed_run_ends_in_the_same_bits(void **state)
         if (at > 24)
             break;
     }
-    /* Another seed is another run: resuming it would not be. */
+    /* With another seed or in another precision it is another run: resuming it would not be. */
     char run[128];
-    snprintf(run, sizeof run, "%s/run-5", folder);
+    snprintf(run, sizeof run, "%s/run-%s-5", folder, soma_dtype_text(precision));
     options.folder = run;
+    options.precision = precision == SOMA_BF16 ? SOMA_F32 : SOMA_BF16;
+    soma_model_destroy(train(context, &data, &options, SOMA_INVALID));
+    options.precision = precision;
     options.seed++;
     soma_model_destroy(train(context, &data, &options, SOMA_INVALID));
     soma_model_destroy(straight);
     soma_data_clear(&data);
     soma_context_destroy(context);
+}
+
+static void a_resumed_run_ends_in_the_same_bits(void **state)
+{
+    (void)state;
+    resume_in(SOMA_F32);
+    resume_in(SOMA_BF16);
 }
 
 typedef struct counts {
@@ -397,6 +443,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_learns),
+        cmocka_unit_test(it_learns_in_bf16),
         cmocka_unit_test(the_same_bits_on_one_two_and_three_threads),
         cmocka_unit_test(a_resumed_run_ends_in_the_same_bits),
         cmocka_unit_test(steps_allocate_nothing),
