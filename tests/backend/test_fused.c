@@ -386,6 +386,123 @@ static void epilogues(void **state)
         }
 }
 
+/* Runs `p` (register 0 the block, then a mean, factor and bias for each column and a summand as
+ * large as y) as an epilogue in blocks and as a fused program; whether it is a chain is `wanted`.
+ */
+static void check_chain(const char *isa_name, soma__program p, int64_t rows, int64_t cols,
+                        bool wanted, const char *what)
+{
+    const soma__isa_table *isa = soma__isa_find(isa_name);
+    enum { MOST = 40 * 100, BLOCK_ROWS = 14, BLOCK_COLS = 37 };
+    float product[MOST], term[MOST], y[MOST], want[MOST], column[3][100];
+    assert_true(rows * cols <= MOST && cols <= 100);
+    p.shape = SOMA_SHAPE(rows, cols);
+    p.loads = 5;
+    p.stores = 1;
+    for (int64_t i = 0; i < rows * cols; i++) {
+        product[i] = i % 23 == 5 ? NAN : (float)(i % 17) * 0.7f - 5;
+        term[i] = (float)(i % 5) - 2;
+    }
+    for (int k = 0; k < 3; k++)
+        for (int64_t i = 0; i < cols; i++)
+            column[k][i] = 0.3f + (float)((i + k) % 7) / 4;
+    soma__view in[6] = {{product, SOMA_F32, p.shape, rows * cols},
+                        {product, SOMA_F32, p.shape, rows * cols},
+                        {column[0], SOMA_F32, SOMA_SHAPE(cols), cols},
+                        {column[1], SOMA_F32, SOMA_SHAPE(cols), cols},
+                        {column[2], SOMA_F32, SOMA_SHAPE(1, cols), cols},
+                        {term, SOMA_F32, p.shape, rows * cols}};
+    soma__view out = {want, SOMA_F32, p.shape, rows * cols};
+    soma__call fused = {.op = soma__op_find("fused"),
+                        .nin = 5,
+                        .nout = 1,
+                        .in = in + 1,
+                        .out = &out,
+                        .program = &p};
+    fused.op->reference(&fused);
+    out.data = y;
+    soma__call call = {
+        .nin = 6, .nout = 1, .in = in, .out = &out, .program = &p, .epilogue_first = 2};
+    for (int64_t r = 0; r < rows; r += BLOCK_ROWS)
+        for (int64_t c = 0; c < cols; c += BLOCK_COLS) {
+            int64_t m = rows - r < BLOCK_ROWS ? rows - r : BLOCK_ROWS;
+            int64_t n = cols - c < BLOCK_COLS ? cols - c : BLOCK_COLS;
+            float *block = product + r * cols + c;
+            if (soma__chain_run(&call, isa, block, cols, r, m, c, n) != wanted)
+                fail_msg("%s, %s: is%s taken for a chain", what, isa_name, wanted ? " not" : "");
+            if (!wanted)
+                soma__epilogue_run(&call, isa, block, cols, r, m, c, n);
+        }
+    for (int64_t i = 0; i < rows * cols; i++)
+        if (!(isnan(y[i]) && isnan(want[i])) && !(fabsf(y[i] - want[i]) <= 1e-5f * fabsf(want[i])))
+            fail_msg("%s, %s: [%lld] is %g, not %g", what, isa_name, (long long)i, (double)y[i],
+                     (double)want[i]);
+}
+
+/* `low` and `high` are constants 0 and 1: as relu6 and clamps build it, and in turn. */
+static void limit(soma__program *p, bool in_turn)
+{
+    INSN(p, LESS_EQUAL, 7, CONSTANT(1), 0, 0);
+    INSN(p, WHERE, 6, 7, CONSTANT(1), 0);
+    INSN(p, LESS_EQUAL, 8, in_turn ? 6 : 0, CONSTANT(0), 0);
+    INSN(p, WHERE, 6, 8, CONSTANT(0), 6);
+    p->store[0] = 6;
+}
+
+static void norm(soma__program *p)
+{
+    INSN(p, SUB, 0, 0, 1, 0);
+    INSN(p, MUL, 0, 0, 2, 0);
+    INSN(p, ADD, 0, 3, 0, 0);
+}
+
+static void chains(void **state)
+{
+    static const int64_t sizes[][2] = {{1, 1}, {3, 7}, {14, 32}, {29, 33}, {40, 100}};
+    const soma__program limits = {.constants = 2, .constant = {0, 2.5f}};
+    (void)state;
+    for (const char *const *isa = soma__cpu_isas(); *isa; isa++)
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            const int64_t rows = sizes[i][0], cols = sizes[i][1];
+            soma__program p = {0};
+            norm(&p);
+            check_chain(*isa, p, rows, cols, true, "norm");
+            INSN(&p, ADD, 0, 0, 4, 0);
+            check_chain(*isa, p, rows, cols, true, "norm, term");
+            INSN(&p, RELU, 0, 0, 0, 0);
+            check_chain(*isa, p, rows, cols, true, "norm, term, relu");
+            if (rows > 1) { /* of one row a term looks like a bias */
+                norm(&p);
+                check_chain(*isa, p, rows, cols, false, "a norm after a relu");
+            }
+            for (int in_turn = 0; in_turn < 2; in_turn++) {
+                p = limits;
+                limit(&p, in_turn);
+                check_chain(*isa, p, rows, cols, true, "limits");
+                p = limits;
+                INSN(&p, ADD, 0, 0, 1, 0);
+                limit(&p, in_turn);
+                check_chain(*isa, p, rows, cols, true, "bias, limits");
+                p = limits;
+                norm(&p);
+                limit(&p, in_turn);
+                check_chain(*isa, p, rows, cols, true, "norm, limits");
+                p.constant[0] = 3; /* above the other: which is first matters */
+                check_chain(*isa, p, rows, cols, false, "limits in the wrong order");
+            }
+            p = (soma__program){0};
+            INSN(&p, MUL, 0, 0, 2, 0);
+            check_chain(*isa, p, rows, cols, false, "a factor alone");
+            p = (soma__program){0};
+            INSN(&p, SUB, 0, 1, 0, 0);
+            check_chain(*isa, p, rows, cols, false, "a mean less the block");
+            p = (soma__program){0};
+            INSN(&p, ADD, 0, 0, 3, 0);
+            INSN(&p, TANH, 0, 0, 0, 0);
+            check_chain(*isa, p, rows, cols, false, "another function");
+        }
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -424,6 +541,7 @@ int main(void)
         cmocka_unit_test(in_place),     cmocka_unit_test(folds),
         cmocka_unit_test(far_folds),    cmocka_unit_test(folds_of_many),
         cmocka_unit_test(folds_of_nan), cmocka_unit_test(random_programs),
-        cmocka_unit_test(epilogues),    cmocka_unit_test(refusals)};
+        cmocka_unit_test(epilogues),    cmocka_unit_test(chains),
+        cmocka_unit_test(refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -836,6 +836,8 @@ void soma__epilogue_run(const soma__call *call, const soma__isa_table *isa, floa
     const soma__view *y = &call->out[0];
     int64_t n_all = y->shape.dim[y->shape.ndim - 1];
     int64_t at = row0 * n_all + col0;
+    if (soma__chain_run(call, isa, block, ld, row0, rows, col0, cols))
+        return;
     fused_job job;
     fused_frame frame;
     job.program = p;

@@ -25,6 +25,18 @@ typedef struct soma__strip {
 typedef void soma__vector_fn(int64_t rows, int64_t n, const soma__strip *d, const soma__strip *a,
                              const soma__strip *b, const soma__strip *c);
 
+/* to = limit(((from - shift) · scale + bias) + term) over rows × cols: see chain.c. */
+typedef struct soma__chain {
+    const float *shift, *scale, *bias; /* [cols]; NULL: none. The first two come with all three */
+    const float *term;                 /* row r at term + r·step; NULL: none */
+    float low, high;
+    int limits; /* 0; 1: x <= low ? low : x; 2: that after high <= x ? high : x */
+    const float *from;
+    int64_t from_step;
+    float *to; /* may be `from`; row r at to + r·step */
+    int64_t step, rows, cols;
+} soma__chain;
+
 struct soma__isa_fused {
     soma__vector_fn *apply[SOMA__SCALAR_COUNT]; /* by soma__scalar; [0] is NULL */
     /* n values of u8, i8, i32, bool, bf16 or f16 to f32. */
@@ -33,6 +45,7 @@ struct soma__isa_fused {
      * 0; bool is value != 0. The same types and f32. */
     void (*store)(soma_dtype dtype, void *to, int64_t ld, int64_t rows, int64_t n,
                   const soma__strip *from);
+    void (*chain)(const soma__chain *chain);
 };
 
 /* Runs call->program as the epilogue of a product y [rows_total,N] on a finished block: register 0
@@ -42,5 +55,10 @@ struct soma__isa_fused {
  * there already (then ld is N). */
 void soma__epilogue_run(const soma__call *call, const soma__isa_table *isa, float *block,
                         int64_t ld, int64_t row0, int64_t rows, int64_t col0, int64_t cols);
+
+/* The same in one pass, where the program is a chain (chain.c); false: it is not, nothing is done.
+ */
+bool soma__chain_run(const soma__call *call, const soma__isa_table *isa, const float *block,
+                     int64_t ld, int64_t row0, int64_t rows, int64_t col0, int64_t cols);
 
 #endif

@@ -342,6 +342,87 @@ static void store(soma_dtype dtype, void *to, int64_t ld, int64_t rows, int64_t 
     }
 }
 
+/* --- chains -------------------------------------------------------------------------------------
+ */
+
+VF_INLINE vf chain_load(const float *p, bool part, int64_t lanes)
+{
+    return part ? vf_load_part(p, lanes) : vf_load(p);
+}
+
+/* One vector of row r, from column i; `columns` (0, 1: bias, 3: all), `term`, `limits` and `part`
+ * are constants. */
+VF_INLINE void chain_vector(const soma__chain *c, int64_t r, int64_t i, const int columns,
+                            const bool term, const int limits, const bool part)
+{
+    const int64_t lanes = c->cols - i;
+    vf x = chain_load(c->from + r * c->from_step + i, part, lanes);
+    if (columns == 3)
+        x = (x - chain_load(c->shift + i, part, lanes)) * chain_load(c->scale + i, part, lanes);
+    if (columns > 0)
+        x = x + chain_load(c->bias + i, part, lanes);
+    if (term)
+        x = x + chain_load(c->term + r * c->step + i, part, lanes);
+    if (limits == 2)
+        x = vf_select(vf_le(vf_set1(c->high), x), vf_set1(c->high), x);
+    if (limits > 0)
+        x = vf_select(vf_le(x, vf_set1(c->low)), vf_set1(c->low), x);
+    if (part)
+        vf_store_part(c->to + r * c->step + i, x, lanes);
+    else
+        vf_store(c->to + r * c->step + i, x);
+}
+
+VF_INLINE void chain_rows(const soma__chain *chain, const int columns, const bool term,
+                          const int limits)
+{
+    const soma__chain c = *chain; /* which stores through c.to do not change */
+    for (int64_t r = 0; r < c.rows; r++) {
+        int64_t i = 0;
+        for (; i + VF_WIDTH <= c.cols; i += VF_WIDTH)
+            chain_vector(&c, r, i, columns, term, limits, false);
+        if (i < c.cols)
+            chain_vector(&c, r, i, columns, term, limits, true);
+    }
+}
+
+VF_INLINE void chain_limits(const soma__chain *c, const int columns, const bool term)
+{
+    if (c->limits == 0)
+        chain_rows(c, columns, term, 0);
+    else if (c->limits == 1)
+        chain_rows(c, columns, term, 1);
+    else
+        chain_rows(c, columns, term, 2);
+}
+
+static void chain_none(const soma__chain *c)
+{
+    if (c->term)
+        chain_limits(c, 0, true);
+    else
+        chain_limits(c, 0, false);
+}
+static void chain_bias(const soma__chain *c)
+{
+    if (c->term)
+        chain_limits(c, 1, true);
+    else
+        chain_limits(c, 1, false);
+}
+static void chain_norm(const soma__chain *c)
+{
+    if (c->term)
+        chain_limits(c, 3, true);
+    else
+        chain_limits(c, 3, false);
+}
+
+static void chain(const soma__chain *c)
+{
+    (c->shift ? chain_norm : c->bias ? chain_bias : chain_none)(c);
+}
+
 const struct soma__isa_fused SOMA__ISA_NAME(soma__isa_fused) = {
     .apply =
         {
@@ -351,4 +432,5 @@ const struct soma__isa_fused SOMA__ISA_NAME(soma__isa_fused) = {
         },
     .load = load,
     .store = store,
+    .chain = chain,
 };
