@@ -86,7 +86,9 @@ static void check_epilogue(const char *op, const char *what, const void *attrs,
     call.epilogue_first = 2;
     call.no_winograd = true; /* see test_winograd.c */
     for (const char *const *isa = soma__cpu_isas(); *isa; isa++)
-        for (int threads = 1; threads <= 2; threads++) {
+        for (int run = 0; run < 4;
+             run++) { /* on one and two threads, without and with b prepared */
+            const int threads = 1 + run / 2;
             soma__pool *pool = NULL;
             assert_int_equal(soma__pool_create(&pool, threads, NULL), SOMA_OK);
             const soma__kernel *kernel = find_kernel(*isa, &call);
@@ -98,10 +100,17 @@ static void check_epilogue(const char *op, const char *what, const void *attrs,
             memset(out[0].data, 0xff, (size_t)y.count * sizeof(float));
             memset(out[1].data, 0xff, (size_t)y.count * sizeof(float));
             call.pool = pool;
+            size_t prepared = run % 2 && kernel->prepared ? kernel->prepared(&call) : 0;
+            void *form = prepared ? soma__aligned(prepared) : NULL;
             soma__pool_enter(pool);
+            if (form)
+                kernel->prepare(&call, form);
+            call.prepared = form;
             kernel->run(&call);
+            call.prepared = NULL;
             soma__pool_leave(pool);
             compare(op, what, *isa, threads, in, &y, out, tolerance);
+            soma__free(form);
             soma__free(call.scratch);
             soma__pool_destroy(pool);
         }

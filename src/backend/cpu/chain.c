@@ -140,7 +140,7 @@ static bool read_program(soma__chain *chain, const soma__call *call)
     const soma__program *p = call->program;
     reading r = {.call = call, .p = p, .chain = chain, .before = -1, .yes = -1};
     *chain = (soma__chain){0};
-    if (p->stores != 1 || call->out[0].dtype != SOMA_F32)
+    if (p->stores != 1 || p->folded || call->out[0].dtype != SOMA_F32)
         return false;
     for (; r.at < p->insns; r.at++)
         if (!read_insn(&r, &p->insn[r.at]))

@@ -44,6 +44,7 @@ typedef struct soma__gemm_tile {
 #define SOMA__GEMM_MAX_MR 14
 #define SOMA__GEMM_MAX_NR 32
 #define SOMA__GEMM_DOTS 4
+#define SOMA__GEMM_FEW 4
 
 typedef void soma__tile_fn(const soma__gemm_tile *tile);
 
@@ -51,6 +52,10 @@ typedef struct soma__isa_gemm {
     int mr, nr;
     soma__tile_fn *tile;
     soma__tile_fn *tile_pairs; /* NULL: this instruction set has no products of bf16 */
+    /* As tile, for at most SOMA__GEMM_FEW rows, one segment and any number of columns: goes through
+     * the right operand along its rows, four at a time, with the sums in C. So memory delivers it
+     * in a few long streams. */
+    soma__tile_fn *few;
     /* to[k·width + i] = rows[i][k·1] for i < count, 0 for count <= i < width; k < depth. */
     void (*pack_rows)(float *to, int64_t width, const float *const *rows, int64_t count,
                       int64_t depth);

@@ -25,6 +25,18 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+VF_INLINE vf load_lanes(const float *from, int64_t lanes)
+{
+    return lanes == VF_WIDTH ? vf_load(from) : vf_load_part(from, lanes);
+}
+VF_INLINE void store_lanes(float *to, vf x, int64_t lanes)
+{
+    if (lanes == VF_WIDTH)
+        vf_store(to, x);
+    else
+        vf_store_part(to, x, lanes);
+}
+
 /* sum + l · r, where with `pairs` a lane's l · r is a sum of two products of bf16. */
 VF_INLINE vf multiply(vf l, vf r, vf sum, const bool pairs)
 {
@@ -46,8 +58,12 @@ VF_INLINE void tile_sums(const soma__gemm_tile *t, const int rows, const int vec
     const int64_t last = t->cols - (vectors - 1) * VF_WIDTH; /* lanes of the last vector */
     vf sum[MR][2];
     UNROLL
-    for (int i = 0; i < rows; i++)
+    for (int i = 0; i < rows; i++) {
         sum[i][0] = sum[i][1] = vf_zero();
+        __builtin_prefetch(t->c + i * t->c_step, 1);
+        if (vectors == 2)
+            __builtin_prefetch(t->c + i * t->c_step + VF_WIDTH, 1);
+    }
 
     for (int64_t s = 0; s < t->segments; s++) {
         const soma__gemm_segment *segment = &t->segment[s];
@@ -145,6 +161,75 @@ static void tile_pairs(const soma__gemm_tile *t)
     pair_variants[t->segments > 0 && t->segment[0].left == NULL][t->rows - 1](t);
 }
 #endif
+
+/* --- few rows ------------------------------------------------------------------------------------
+ */
+
+/* Adds `depth` (a constant) steps of k to columns [j, j + lanes) of `rows` (a constant) rows. */
+VF_INLINE void few_lanes(float *const *c, const float *const *left, int64_t left_step,
+                         const float *right, int64_t right_step, int64_t j, const int rows,
+                         const int depth, int64_t lanes)
+{
+    vf r[4];
+    UNROLL
+    for (int k = 0; k < depth; k++)
+        r[k] = load_lanes(right + k * right_step + j, lanes);
+    UNROLL
+    for (int i = 0; i < rows; i++) {
+        vf sum = load_lanes(c[i] + j, lanes);
+        UNROLL
+        for (int k = 0; k < depth; k++)
+            sum = vf_fma(vf_set1(left[i][k * left_step]), r[k], sum);
+        store_lanes(c[i] + j, sum, lanes);
+    }
+}
+
+VF_INLINE void few_depth(float *const *c, const float *const *left, int64_t left_step,
+                         const float *right, int64_t right_step, int64_t cols, const int rows,
+                         const int depth)
+{
+    int64_t j = 0;
+    for (; j + VF_WIDTH <= cols; j += VF_WIDTH)
+        few_lanes(c, left, left_step, right, right_step, j, rows, depth, VF_WIDTH);
+    if (j < cols)
+        few_lanes(c, left, left_step, right, right_step, j, rows, depth, cols - j);
+}
+
+VF_INLINE void few_rows(const soma__gemm_tile *t, const int rows)
+{
+    const soma__gemm_segment *segment = &t->segment[0];
+    const float *left[SOMA__GEMM_FEW], *right = segment->right + t->right_at;
+    float *c[SOMA__GEMM_FEW];
+    for (int i = 0; i < rows; i++) {
+        left[i] = segment->left ? segment->left + t->left_at + i : segment->rows[i] + t->left_at;
+        c[i] = t->c + i * t->c_step;
+        for (int64_t j = 0; j < t->cols && !t->add; j++)
+            c[i][j] = 0;
+    }
+    for (int64_t k = segment->length; k > 0;) {
+        const int64_t depth = k >= 4 ? 4 : 1;
+        if (depth == 4)
+            few_depth(c, left, t->left_step, right, t->right_step, t->cols, rows, 4);
+        else
+            few_depth(c, left, t->left_step, right, t->right_step, t->cols, rows, 1);
+        for (int i = 0; i < rows; i++)
+            left[i] += depth * t->left_step;
+        right += depth * t->right_step;
+        k -= depth;
+    }
+}
+
+static void few(const soma__gemm_tile *t)
+{
+    if (t->rows == 1)
+        few_rows(t, 1);
+    else if (t->rows == 2)
+        few_rows(t, 2);
+    else if (t->rows == 3)
+        few_rows(t, 3);
+    else
+        few_rows(t, SOMA__GEMM_FEW);
+}
 
 /* --- packing ------------------------------------------------------------------------------------
  */
@@ -370,18 +455,6 @@ static void accumulate(float *to, const float *from, int64_t count)
 /* --- depthwise convolutions ---------------------------------------------------------------------
  */
 
-VF_INLINE vf load_lanes(const float *from, int64_t lanes)
-{
-    return lanes == VF_WIDTH ? vf_load(from) : vf_load_part(from, lanes);
-}
-VF_INLINE void store_lanes(float *to, vf x, int64_t lanes)
-{
-    if (lanes == VF_WIDTH)
-        vf_store(to, x);
-    else
-        vf_store_part(to, x, lanes);
-}
-
 /* One vector of channels of `pixels` (a constant) neighbours, which share the weights. */
 VF_INLINE void depthwise_lanes(float *to, int64_t to_step, const float *const *x, int64_t at,
                                const float *const *w, int64_t c, int64_t taps, int64_t x_step,
@@ -509,6 +582,7 @@ const soma__isa_gemm SOMA__ISA_NAME(soma__isa_gemm) = {
 #if VF_PAIRS
     .tile_pairs = tile_pairs,
 #endif
+    .few = few,
     .pack_rows = pack_rows,
     .pack_cols = pack_cols,
     .interleave = interleave,

@@ -16,6 +16,7 @@
  *   one part of its sum, packing what it needs for itself; parts are added up in order.
  * - Dots: A of few rows, or B of few columns, both with their sums along memory. Each value of
  *   C is a dot product, and nothing is packed, since nothing is used often enough to pay.
+ * - Few: A of few rows, B with its rows along memory, which is read once, row by row.
  *
  * Thin products read an operand in place, when packing it would cost more than it gains.
  *
@@ -33,7 +34,8 @@
 #define WAY_FLOATS 1024  /* rows so far apart fall into one set of L1, and must be packed */
 #define TASK_FLOPS 1.5e6 /* smaller tasks cost more in handing out than they gain in balance */
 #define TASKS 4          /* for each thread at least, where the work allows, to share it evenly */
-#define STRIPE_ROWS 512  /* whose left panels of one round stay in L2 */
+#define SWEEP_ROWS 512   /* whose left panels of one pass stay in L2 while right panels pass by */
+#define PACK_DEPTH 16    /* rows of the right operand that are packed together, along memory */
 #define OWN_LEFT 4       /* most threads that each pack the left operand */
 #define BLOCK_ROWS 128   /* bounds the block of C of one task */
 #define BLOCK_COLS 512
@@ -45,7 +47,7 @@
 #define PART_VALUES (4 << 20) /* bounds the partial sums kept: 16 MB */
 
 typedef struct layout {
-    bool swap, solo, dots, stripes, own_left, left_by_rows;
+    bool swap, solo, dots, few, stripes, own_left, left_by_rows;
     /* An operand is in panels; they were given, prepared (else this call packs them). */
     bool pack_left, pack_right, given_left, given_right;
     /* After the swap: left [m,k], right [k,n]; steps as in soma__product. */
@@ -113,11 +115,18 @@ static double cost(double m, double n, double k, bool pack_right, bool turn,
     return cycles;
 }
 
+/* So few rows of A that B, with its rows along memory, is best read where it lies. */
+static bool few_rows(const soma__product *p)
+{
+    return p->m <= SOMA__GEMM_FEW && p->b_col == 1 && !p->pairs;
+}
+
 static void orient(layout *l, const soma__product *p, const soma__isa_table *isa, bool prepared)
 {
     double m = (double)p->m, n = (double)p->n, k = (double)p->k;
     bool pack_b = p->b_col != 1 && !prepared;
-    l->swap = cost(n, m, k, p->a_row != 1, true, isa) < cost(m, n, k, pack_b, false, isa);
+    l->swap =
+        !few_rows(p) && cost(n, m, k, p->a_row != 1, true, isa) < cost(m, n, k, pack_b, false, isa);
     *l = l->swap ? (layout){.swap = true,
                             .m = p->n,
                             .n = p->m,
@@ -205,6 +214,7 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     orient(l, p, isa, prepared);
     l->given_left = prepared && l->swap;
     l->given_right = prepared && !l->swap;
+    l->few = few_rows(p);
     l->height = l->m > 0 ? ceil_div(l->m, ceil_div(l->m, mr)) : 1;
     double flops = 2.0 * (double)l->m * (double)l->n * (double)l->k;
     bool small_c = l->m <= SOLO_VALUES && l->n <= SOLO_VALUES && l->m * l->n <= SOLO_VALUES &&
@@ -229,8 +239,7 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     bool packs = left || right, staged = l->swap || p->epilogue;
     l->stripes = !l->solo && right && l->n >= TASKS * threads * nr;
     l->own_left = l->stripes && left && threads <= OWN_LEFT;
-    int64_t most_rows = l->stripes ? STRIPE_ROWS : SPAN;
-    l->span_m = packs && !l->solo ? even(l->m, most_rows, l->height) : l->m;
+    l->span_m = packs && !l->solo ? even(l->m, SPAN, l->height) : l->m;
     l->span_n = packs && !l->solo ? even(l->n, SPAN, nr) : l->n;
     /* A round that is shallow stays in the L2 caches that the threads read it from; staged blocks
      * would have to keep their sums between rounds. */
@@ -275,10 +284,11 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     return shared;
 }
 
-/* Stacks have many B, or one that each matrix packs for itself; dots pack none. */
+/* Stacks have many B, or one that each matrix packs for itself; dots and products of very few rows
+ * are as fast without panels. */
 static bool can_prepare(const soma__product *p)
 {
-    return p->batch == 1 && p->m > 0 && p->n > 0 && p->k > 0 && !use_dots(p);
+    return p->batch == 1 && p->m > 0 && p->n > 0 && p->k > 0 && !few_rows(p) && !use_dots(p);
 }
 
 size_t soma__product_scratch(const soma__product *p, const soma__isa_table *isa, int threads)
@@ -340,8 +350,11 @@ static void pack_all_right(const work *w, float *to, const float *right, int64_t
                            int64_t k, int64_t deep)
 {
     const int64_t nr = w->isa->gemm->nr;
-    for (int64_t c = 0; c < cols; c += nr)
-        pack_right(w, to + c * deep, right, j + c, least(nr, cols - c), k, deep);
+    const int64_t chunk = w->l.right_col == 1 ? PACK_DEPTH : deep;
+    for (int64_t first = 0; first < deep; first += chunk)
+        for (int64_t c = 0; c < cols; c += nr)
+            pack_right(w, to + c * deep + first * nr, right, j + c, least(nr, cols - c), k + first,
+                       least(chunk, deep - first));
 }
 
 /* --- computing ----------------------------------------------------------------------------------
@@ -353,43 +366,59 @@ typedef struct operand {
     int64_t panel_step;
 } operand;
 
+/* The left operand of the tile's rows, of which the first is row i of the block. `row` has room for
+ * their pointers. */
+static void place_left(const layout *l, soma__gemm_segment *segment, operand left, int64_t i,
+                       int64_t rows, const float **row)
+{
+    if (l->pack_left) {
+        segment->left = left.data + i / l->height * left.panel_step;
+    } else if (l->left_by_rows) {
+        for (int64_t r = 0; r < rows; r++)
+            row[r] = left.data + (i + r) * l->left_row;
+        segment->rows = row;
+    } else {
+        segment->left = left.data + i;
+    }
+}
+
 /* c[rows, cols] (+)= left · right over `deep` steps of k. */
 static void compute(const work *w, operand left, operand right, int64_t rows, int64_t cols,
                     int64_t deep, float *c, int64_t c_step, bool add)
 {
     const layout *l = &w->l;
-    const int64_t nr = w->isa->gemm->nr;
+    const int64_t nr = w->isa->gemm->nr, height = l->height;
     soma__tile_fn *const run = w->p->pairs ? w->isa->gemm->tile_pairs : w->isa->gemm->tile;
     soma__gemm_segment segment = {.length = deep};
     soma__gemm_tile tile = {.segment = &segment, .segments = 1, .c_step = c_step, .add = add};
     const float *row[SOMA__GEMM_MAX_MR];
     tile.right_step = l->pack_right ? nr : l->right_row;
-    tile.left_step = l->pack_left ? l->height : l->left_col;
-    /* Deep tiles take their time from the operands: a panel of the right one stays in L1 while
-     * those of the left one pass by. Shallow ones take it from C, which is then walked along its
-     * rows. */
-    const bool by_cols = deep >= DEPTH / 2 + 1;
-    const int64_t outer_end = by_cols ? cols : rows, outer_step = by_cols ? nr : l->height;
-    const int64_t inner_end = by_cols ? rows : cols, inner_step = by_cols ? l->height : nr;
-    for (int64_t outer = 0; outer < outer_end; outer += outer_step) {
-        for (int64_t inner = 0; inner < inner_end; inner += inner_step) {
-            const int64_t i = by_cols ? inner : outer, j = by_cols ? outer : inner;
-            tile.rows = least(l->height, rows - i);
-            tile.cols = least(nr, cols - j);
-            if (l->pack_left) {
-                segment.left = left.data + i / l->height * left.panel_step;
-            } else if (l->left_by_rows) {
-                for (int64_t r = 0; r < tile.rows; r++)
-                    row[r] = left.data + (i + r) * l->left_row;
-                segment.rows = row;
-            } else {
-                segment.left = left.data + i;
-            }
-            segment.right = l->pack_right ? right.data + j / nr * right.panel_step : right.data + j;
-            tile.c = c + i * c_step + j;
-            run(&tile);
-        }
+    tile.left_step = l->pack_left ? height : l->left_col;
+    if (l->few) {
+        tile.rows = rows;
+        tile.cols = cols;
+        tile.c = c;
+        place_left(l, &segment, left, 0, rows, row);
+        segment.right = right.data;
+        w->isa->gemm->few(&tile);
+        return;
     }
+    /* Deep tiles take their time from the operands: a panel of the right one stays in L1 while
+     * those of the left one pass by, as many of them as stay in L2. Shallow ones take it from C,
+     * which is then walked along its rows. */
+    const bool deep_tiles = deep >= DEPTH / 2 + 1;
+    const int64_t sweep = deep_tiles ? SWEEP_ROWS / height * height : height;
+    for (int64_t first = 0; first < rows; first += sweep)
+        for (int64_t j = 0; j < cols; j += nr)
+            for (int64_t i = first; i < rows && i < first + sweep; i += height) {
+                tile.rows = least(height, rows - i);
+                tile.cols = least(nr, cols - j);
+                place_left(l, &segment, left, i, tile.rows, row);
+                segment.right =
+                    l->pack_right ? right.data + j / nr * right.panel_step : right.data + j;
+                tile.c = c + i * c_step + j;
+                run(&tile);
+            }
 }
 
 /* A finished block (rows [m0, m0 + rows), columns [n0, n0 + cols) after the swap) goes to its
@@ -633,14 +662,25 @@ static void dots_unit(void *context, int64_t unit, int worker)
     float *c =
         epilogue ? w->scratch + l->private_at + (size_t)worker * l->private_size + l->private_block
                  : w->data->c + row0 * step + col0;
-    const float *few[SOMA__GEMM_DOTS];
+    const float *few[SOMA__GEMM_DOTS], *many[SOMA__GEMM_DOTS];
     for (int64_t j = 0; j < l->n; j++)
         few[j] = w->right + j * l->right_col;
-    for (int64_t i = 0; i < count; i++) {
+    /* A single one is multiplied with several of the many at once: memory delivers several streams
+     * faster than one. */
+    const int64_t together = l->n == 1 ? SOMA__GEMM_DOTS : 1;
+    for (int64_t i = 0; i < count; i += together) {
         float values[SOMA__GEMM_DOTS];
-        w->isa->gemm->dots(values, few, l->n, w->left + (first + i) * l->left_row, l->k);
-        for (int64_t j = 0; j < l->n; j++)
-            c[l->swap ? j * step + i : i * step + j] = values[j];
+        int64_t part = least(together, count - i), results = part * l->n;
+        for (int64_t r = 0; r < part; r++)
+            many[r] = w->left + (first + i + r) * l->left_row;
+        if (l->n == 1)
+            w->isa->gemm->dots(values, many, part, few[0], l->k);
+        else
+            w->isa->gemm->dots(values, few, l->n, many[0], l->k);
+        for (int64_t v = 0; v < results; v++) {
+            int64_t at = i + (l->n == 1 ? v : 0), j = l->n == 1 ? 0 : v;
+            c[l->swap ? j * step + at : at * step + j] = values[v];
+        }
     }
     if (epilogue)
         soma__epilogue_run(w->call, w->isa, c, step, row0, rows, col0, cols);
