@@ -4,10 +4,11 @@
  * multiplies pairs of bf16, operands are brought into an order in which two neighbours along the
  * sum lie side by side (gemm.h), and the code that cuts up f32 products and convs does the rest:
  *
- *     product    an operand whose sum runs along memory is in that order already; of another, rows
- * 2k and 2k + 1 are interleaved gather     conv2d and its input gradient: pairs are neighbouring
- * channels images     the weight gradient sums over pixels: pairs are the same pixel of two images,
- * so that no border of an image comes between them
+ * - Product: an operand whose sum runs along memory is in that order already; of another, rows
+ *   2k and 2k + 1 are interleaved.
+ * - Gather, conv2d and its input gradient: pairs are neighbouring channels.
+ * - Images, the weight gradient, which sums over pixels: pairs are the same pixel of two images, so
+ *   that no border of an image comes between them.
  *
  * Elsewhere, and for what has no such pairs (few or oddly many channels, depthwise convs), the
  * operands become f32 arrays, and the f32 kernel runs: its sums of products of bf16 are as good. */

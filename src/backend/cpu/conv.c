@@ -433,7 +433,7 @@ static size_t scratch(const soma__conv_sizes *s, const soma__call *call, bool fo
     }
     if (soma__conv_is_depthwise(s))
         return soma__depthwise_scratch(s, epilogue, threads);
-    if (soma__conv_suits_planes(s, forward, isa))
+    if (!of_pairs(call) && soma__conv_suits_planes(s, forward, isa))
         return soma__planes_scratch(s, forward, epilogue, isa, threads);
     gather g;
     return arrange(&g, s, forward, epilogue, of_pairs(call), isa, threads) * sizeof(float);
@@ -457,7 +457,7 @@ static void run(const soma__conv_sizes *s, const soma__call *call, bool forward,
             soma__depthwise_forward(s, call, isa);
         else
             soma__depthwise_input_grad(s, call, isa);
-    } else if (soma__conv_suits_planes(s, forward, isa)) {
+    } else if (!of_pairs(call) && soma__conv_suits_planes(s, forward, isa)) {
         soma__planes_run(s, forward, call, isa);
     } else {
         gather g;
