@@ -57,6 +57,8 @@ static soma_status open_training(bench_job *job, const int64_t *size, soma_error
     if (options.kind == SOMA_SGD)
         options.momentum = 0.9;
     SOMA__TRY(make_model(job, (int)size[0], err));
+    if (size[3])
+        SOMA__TRY(soma_model_set_precision(job->model, (soma_dtype)size[3], err));
     SOMA__TRY(cli_step_make(&job->step, job->model, size[1], &options, err));
     job->session = job->step.step->session;
     job->samples = size[1];
@@ -117,6 +119,11 @@ const bench_row bench_net_rows[] = {
     {"resnet18-cifar training step batch 32",
      open_training,
      {RESNET18_CIFAR, 32, SOMA_SGD},
+     false,
+     NULL},
+    {"resnet18-cifar training step batch 32 bf16",
+     open_training,
+     {RESNET18_CIFAR, 32, SOMA_SGD, SOMA_BF16},
      false,
      NULL},
     {"resnet18 inference batch 1", open_inference, {RESNET18, 1}, false, NULL},
