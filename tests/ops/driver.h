@@ -20,8 +20,9 @@ enum {
     /* The op's gradient is declared none: the check wants exact zeros (or, where the op has no
      * float input, nothing). Without this flag analytic and numeric gradients are compared. */
     SAMPLE_NO_GRADIENT = 1,
-    /* Gradients are right, but not to be had by small differences here (a sample at a kink, or one
-     * that holds NaN or Inf): the gradient is only built and run. */
+    /* Gradients are right, but not to be had by small differences here (a sample at a kink, one
+     * that holds NaN or Inf, or one so large that it would take seconds): the gradient is only
+     * built and run. */
     SAMPLE_NO_DIFFERENCES = 2,
     /* Fast kernels must give the reference's very bits (moves of data, comparisons, integers). */
     SAMPLE_EXACT = 4,
