@@ -379,7 +379,8 @@ static soma_status make_rows(soma_dataset **out, rows *r, const soma__strings *c
     soma_tensor *x, *y = NULL;
     SOMA__TRY(soma_tensor_create(&x, SOMA_I64, SOMA_SHAPE(t->rows), err));
     soma_status status = soma_tensor_create(&y, SOMA_I64, SOMA_SHAPE(t->rows), err);
-    for (int64_t i = 0; status == SOMA_OK && i < t->rows; i++) {
+    /* Each row has a label, so where there are rows there is the array. */
+    for (int64_t i = 0; status == SOMA_OK && r->label && i < t->rows; i++) {
         const soma__string *label = &r->labels.item[r->label[i]];
         const soma__string *class = soma__strings_find(classes, label->data, label->size);
         if (!class)
@@ -451,6 +452,7 @@ soma_status soma__texts_open(soma_data *out, const char *path, const char *test_
 /* The ids of one text into a sample, cut off or filled up. */
 static void fill(float *x, const soma_tokens *tokens, const soma__text_encoding *e, int64_t pad)
 {
+    /* NOLINTNEXTLINE(misc-redundant-expression): the limit may change, this must hold */
     _Static_assert(SOMA__MAX_TOKENS <= 1 << 24, "ids are exact as f32");
     int64_t extra = tokens->count > e->length ? tokens->count - e->length : 0;
     int64_t count = tokens->count - extra;

@@ -372,8 +372,8 @@ soma_var soma_sinusoidal(soma_graph *graph, soma_dtype dtype, int64_t steps, int
         return (soma_var){graph, -1};
     }
     for (int64_t i = 0; i < steps * width; i++) {
-        const int64_t c = i % width;
-        const double angle = (double)(i / width) * pow(10000, -(double)(c / 2 * 2) / (double)width);
+        const int64_t step = i / width, c = i % width, even = c - c % 2;
+        const double angle = (double)step * pow(10000, -(double)even / (double)width);
         soma_tensor_set(table, i, c % 2 ? cos(angle) : sin(angle));
     }
     return soma__constant_of(graph, table);

@@ -105,7 +105,7 @@ static soma_status error_rate(soma_error_rate *out, const soma_text *truth, cons
             read_characters(&a, truth[i]);
             read_characters(&b, said[i]);
         }
-        if (b.count + 1 > capacity) {
+        if (!row || b.count + 1 > capacity) {
             way *wider = soma__realloc(row, (b.count + 1) * sizeof *row);
             fits = wider != NULL;
             row = wider ? wider : row;

@@ -166,7 +166,7 @@ void soma__unicode_nfc(soma__text *out, const char *text, size_t size)
         soma__text_append(out, text, size);
         return;
     }
-    utf8proc_int32_t few[64], *codes = few, *parts = NULL;
+    utf8proc_int32_t few[64], *codes, *parts = NULL;
     size_t count = 0, bytes;
     /* Canonical decomposition gives at most four code points for one. */
     if (!soma__mul(size, 4 * sizeof *parts, &bytes) ||

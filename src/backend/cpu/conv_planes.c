@@ -216,40 +216,42 @@ static void make_segments(const planes *g, const float *from, int64_t i,
 }
 
 /* One row of results, [pixels][out]. */
-static void row_along(const planes *g, soma__gemm_tile *tile, float *to)
+static void row_along(const planes *g, const soma__gemm_tile *taps, float *to)
 {
-    tile->left_step = g->plane;
-    tile->right_step = g->width;
-    tile->c_step = g->out;
+    soma__gemm_tile tile = *taps;
+    tile.left_step = g->plane;
+    tile.right_step = g->width;
+    tile.c_step = g->out;
     for (int64_t p = 0; p < g->panels; p++) {
-        tile->cols = soma__conv_least(g->width, g->out - p * g->width);
-        tile->right_at = p * g->depth * g->width;
+        tile.cols = soma__conv_least(g->width, g->out - p * g->width);
+        tile.right_at = p * g->depth * g->width;
         for (int64_t j = 0; j < g->dst_size[1]; j += g->height) {
-            tile->rows = soma__conv_least(g->height, g->dst_size[1] - j);
-            tile->left_at = j;
-            tile->c = to + j * g->out + p * g->width;
-            g->isa->gemm->tile(tile);
+            tile.rows = soma__conv_least(g->height, g->dst_size[1] - j);
+            tile.left_at = j;
+            tile.c = to + j * g->out + p * g->width;
+            g->isa->gemm->tile(&tile);
         }
     }
 }
 
-static void row_across(const planes *g, soma__gemm_tile *tile, float *to)
+static void row_across(const planes *g, const soma__gemm_tile *taps, float *to)
 {
     const int64_t nr = g->isa->gemm->nr;
+    soma__gemm_tile tile = *taps;
     _Alignas(64) float turned[SOMA__GEMM_MAX_MR * SOMA__GEMM_MAX_NR];
-    tile->left_step = g->width;
-    tile->right_step = g->plane;
-    tile->c = turned;
-    tile->c_step = nr;
+    tile.left_step = g->width;
+    tile.right_step = g->plane;
+    tile.c = turned;
+    tile.c_step = nr;
     for (int64_t j = 0; j < g->dst_size[1]; j += nr) {
-        tile->cols = soma__conv_least(nr, g->dst_size[1] - j);
-        tile->right_at = j;
+        tile.cols = soma__conv_least(nr, g->dst_size[1] - j);
+        tile.right_at = j;
         for (int64_t p = 0; p < g->panels; p++) {
-            tile->rows = soma__conv_least(g->width, g->out - p * g->width);
-            tile->left_at = p * g->depth * g->width;
-            g->isa->gemm->tile(tile);
-            g->isa->gemm->transpose(to + j * g->out + p * g->width, g->out, turned, nr, tile->rows,
-                                    tile->cols);
+            tile.rows = soma__conv_least(g->width, g->out - p * g->width);
+            tile.left_at = p * g->depth * g->width;
+            g->isa->gemm->tile(&tile);
+            g->isa->gemm->transpose(to + j * g->out + p * g->width, g->out, turned, nr, tile.rows,
+                                    tile.cols);
         }
     }
 }

@@ -419,6 +419,8 @@ void soma__winograd_prepare(int m, const soma__call *call, bool forward, const s
 {
     soma__conv_sizes s = sizes_of(call, forward);
     winograd g;
+    if (!m) /* a call that the row refuses has no form */
+        return;
     arrange(&g, m, &s, forward, false, isa, 1);
     g.call = call;
     g.made = to;

@@ -98,7 +98,7 @@ typedef struct fused_frame {
     float constants[MOST_CONSTANTS * SOMA__SPLAT];
     /* Registers, then constants, as instructions number them. */
     soma__strip strip[SOMA__PROGRAM_REGISTERS + MOST_CONSTANTS];
-    float *partial; /* of the unit */
+    float *partial; /* of the unit; NULL: the program has no folds */
     int64_t count;  /* elements that went into each of them so far */
 } fused_frame;
 
@@ -271,7 +271,7 @@ static bool cut_folds(fused_job *job)
     fold_cut *fold = &job->fold;
     int last = job->dims - 1, parts = 0;
     int64_t outer = 1;
-    *fold = (fold_cut){.lead = 1};
+    *fold = (fold_cut){.lead = 1, .block_units = 1};
     if (!p->folded)
         return true;
     bool above = last > 0 && job->folded[last - 1];
@@ -618,7 +618,7 @@ static void run_tile(const fused_job *job, fused_frame *frame, const window *in,
         apply(job->isa->apply[job->code[i]], arity, rows, n, &d, a, b, c);
         strip[insn->dst] = d;
     }
-    for (int k = 0; k < p->stores; k++)
+    for (int k = 0; frame->partial && k < p->stores; k++)
         if (p->fold[k] != SOMA__FOLD_NONE)
             fold_tile(job, frame, k, rows, n);
     for (int k = 0; k < p->stores; k++)
@@ -684,6 +684,7 @@ static void run_block(void *context, int64_t block, int worker)
     fused_frame frame;
     int64_t end = (block + 1) * job->block_tiles;
     (void)worker;
+    frame.partial = NULL;
     fill_constants(job->program, &frame);
     for (int64_t t = block * job->block_tiles; t < end && t < job->tiles; t++)
         run_one(job, &frame, t);
@@ -840,6 +841,7 @@ void soma__epilogue_run(const soma__call *call, const soma__isa_table *isa, floa
         return;
     fused_job job;
     fused_frame frame;
+    frame.partial = NULL;
     job.program = p;
     job.isa = isa->fused;
     job.fold.kind = FOLD_NOTHING;
@@ -864,7 +866,7 @@ void soma__epilogue_run(const soma__call *call, const soma__isa_table *isa, floa
     fill_constants(p, &frame);
     int64_t tile_cols = cols < job.tile ? cols : job.tile;
     int64_t tile_rows = tile_height(&job, tile_cols);
-    window in[SOMA__PROGRAM_OPERANDS], out[SOMA__PROGRAM_STORES];
+    window in[SOMA__PROGRAM_OPERANDS], out[SOMA__PROGRAM_STORES] = {{NULL, 0, false}};
     for (int64_t row = 0; row < rows; row += tile_rows)
         for (int64_t col = 0; col < cols; col += tile_cols) {
             for (int i = 0; i < p->loads; i++) {

@@ -505,14 +505,15 @@ static void compute_unit(void *context, int64_t unit, int worker)
     int64_t k = 0;
     do {
         int64_t deep = least(l->depth, w->deep - k);
-        operand left = {w->left + (w->m0 + i) * l->left_row + (w->k0 + k) * l->left_col, 0};
-        operand right = {w->right + (w->k0 + k) * l->right_row + (w->n0 + j) * l->right_col, 0};
+        operand left, right; /* of a given one the original may not be there */
         if (l->given_left) {
             left = given(w, w->m0 + i, l->height, w->k0 + k);
         } else if (l->pack_left) {
             const float *panels = l->own_left ? own_left(w, private) : w->scratch + l->left_at;
             left =
                 (operand){panels + (i / l->height * w->deep + k) * l->height, w->deep * l->height};
+        } else {
+            left = (operand){w->left + (w->m0 + i) * l->left_row + (w->k0 + k) * l->left_col, 0};
         }
         if (l->given_right) {
             right = given(w, w->n0 + j, nr, w->k0 + k);
@@ -522,6 +523,9 @@ static void compute_unit(void *context, int64_t unit, int worker)
             right = (operand){panels, deep * nr};
         } else if (l->pack_right) {
             right = (operand){w->scratch + l->right_at + (j / nr * w->deep + k) * nr, w->deep * nr};
+        } else {
+            right =
+                (operand){w->right + (w->k0 + k) * l->right_row + (w->n0 + j) * l->right_col, 0};
         }
         compute(w, left, right, rows, cols, deep, c, step, !w->first || k > 0);
         k += deep;
@@ -604,18 +608,22 @@ static void solo_unit(void *context, int64_t unit, int worker)
     int64_t end = least(first + l->part_k, l->k);
     do {
         int64_t deep = least(l->depth, end - k);
-        operand left_k = {left + k * l->left_col, 0}, right_k = {right + k * l->right_row, 0};
+        operand left_k, right_k;
         if (l->given_left) {
             left_k = given(w, 0, l->height, k);
         } else if (l->pack_left) {
             pack_all_left(w, packed_left, left, 0, l->m, k, deep);
             left_k = (operand){packed_left, deep * l->height};
+        } else {
+            left_k = (operand){left + k * l->left_col, 0};
         }
         if (l->given_right) {
             right_k = given(w, 0, nr, k);
         } else if (l->pack_right) {
             pack_all_right(w, packed_right, right, 0, l->n, k, deep);
             right_k = (operand){packed_right, deep * nr};
+        } else {
+            right_k = (operand){right + k * l->right_row, 0};
         }
         compute(w, left_k, right_k, l->m, l->n, deep, c, l->n, k > first);
         k += deep;
