@@ -130,6 +130,14 @@ static soma_status read_vocabulary(reader *r, const soma__value *vocab, soma_err
                           r->path);
     /* Ids are below the number of tokens, so a file that names one beyond promises too much. */
     int64_t limit = (int64_t)vocab->count + (int64_t)r->tokenizer->added_count;
+    /* Only added tokens can be found as yet. */
+    for (const soma__value *v = vocab->first; v; v = v->next) {
+        const soma__string *added = soma__strings_find(&r->tokenizer->find, v->key, strlen(v->key));
+        if (added && v->kind == SOMA__INT && added->value != v->integer)
+            return soma__fail(err, SOMA_FORMAT,
+                              "%s: '%.40s' has id %lld in the vocabulary and %lld in added_tokens",
+                              r->path, v->key, (long long)v->integer, (long long)added->value);
+    }
     for (const soma__value *v = vocab->first; v; v = v->next) {
         if (v->kind != SOMA__INT || v->integer < 0 || v->integer >= limit)
             return soma__fail(err, SOMA_FORMAT,
@@ -222,6 +230,8 @@ static soma_status read_added(reader *r, const soma__value *added, const soma__v
             return refuse(r, "single_word of added token", text, err);
         if (get_bool(v, "normalized", false) && (r->tokenizer->lowercase || r->tokenizer->nfc))
             return refuse(r, "normalized of added token", text, err);
+        if (soma__strings_find(&r->tokenizer->find, text, strlen(text)))
+            return soma__fail(err, SOMA_FORMAT, "%s: '%.40s' is added twice", r->path, text);
         soma_status status =
             soma__tokenizer_put(r->tokenizer, id->integer, (soma_text){text, strlen(text)}, err);
         if (status == SOMA_OK)

@@ -507,6 +507,11 @@ static void refused(void **state)
          SOMA_UNSUPPORTED, "single_word"},
         {HEAD "\"added_tokens\":[{\"id\":2,\"content\":\"x\"}]," MODEL "}", SOMA_FORMAT,
          "id 2 is that of two tokens"},
+        {HEAD "\"added_tokens\":[{\"id\":3,\"content\":\"a\"}]," MODEL "}", SOMA_FORMAT,
+         "'a' has id 0 in the vocabulary and 3 in added_tokens"},
+        {HEAD "\"added_tokens\":[{\"id\":3,\"content\":\"x\"},{\"id\":4,\"content\":\"x\"}]," MODEL
+              "}",
+         SOMA_FORMAT, "'x' is added twice"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         soma_tokenizer *t = NULL;
