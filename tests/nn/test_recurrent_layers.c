@@ -218,8 +218,9 @@ static void drops_between_layers(void **state)
 static void begins_as_pytorch(void **state)
 {
     (void)state;
-    soma_model *model = model_of(soma_layer_lstm(16, .recurrent_init = {.kind = SOMA_INIT_ORTHOGONAL}),
-                                 SOMA_SHAPE(5, 3), SOMA_TASK_REGRESS);
+    soma_model *model =
+        model_of(soma_layer_lstm(16, .recurrent_init = {.kind = SOMA_INIT_ORTHOGONAL}),
+                 SOMA_SHAPE(5, 3), SOMA_TASK_REGRESS);
     const char *const names[] = {"lstm1.weight_ih_l0", "lstm1.bias_ih_l0", "lstm1.bias_hh_l0"};
     for (int k = 0; k < 3; k++) {
         double most = 0;
