@@ -1,14 +1,17 @@
 #include "support.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "format/safetensors.h"
 
 soma_context *context;
+static soma__archive golden;
 
 int open_context(void **state)
 {
@@ -27,6 +30,41 @@ int close_context(void **state)
     soma_context_destroy(context);
     context = NULL;
     return 0;
+}
+
+int open_golden_file(void **state, const char *file)
+{
+    soma_error err = {0};
+    char path[512];
+    snprintf(path, sizeof path, SOMA_TEST_FOLDER "/golden/%s", file);
+    if (soma__archive_read(&golden, path, &err) != SOMA_OK) {
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    return open_context(state);
+}
+
+int close_golden(void **state)
+{
+    soma__archive_clear(&golden);
+    return close_context(state);
+}
+
+soma_tensor *golden_tensor(const char *name)
+{
+    return soma__archive_find(&golden, name);
+}
+
+void expect_close(const char *of, const char *what, const soma_tensor *got, const soma_tensor *want,
+                  double tolerance)
+{
+    assert_non_null(want);
+    assert_int_equal(soma_tensor_count(got), soma_tensor_count(want));
+    for (int64_t i = 0; i < soma_tensor_count(want); i++) {
+        double a = soma_tensor_get(got, i), b = soma_tensor_get(want, i);
+        if (!(fabs(a - b) <= tolerance * (1 + fabs(b))))
+            fail_msg("%s: %s[%d]: %.9g, PyTorch %.9g", of, what, (int)i, a, b);
+    }
 }
 
 soma_model *model_of(soma_layer *layer, soma_shape input, soma_task task)

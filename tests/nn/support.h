@@ -23,6 +23,15 @@ extern soma_context *context;
 int open_context(void **state);
 int close_context(void **state);
 
+/* The same with a file of tests/golden, which holds PyTorch's values. */
+int open_golden_file(void **state, const char *file);
+int close_golden(void **state);
+/* A tensor of that file; NULL: it has none of this name. */
+soma_tensor *golden_tensor(const char *name);
+/* Each element of `got` must be as `want` has it, to tolerance · (1 + |want|). */
+void expect_close(const char *of, const char *what, const soma_tensor *got, const soma_tensor *want,
+                  double tolerance);
+
 /* A model of these layers (taken) that must come into being. */
 soma_model *model_of(soma_layer *layer, soma_shape input, soma_task task);
 

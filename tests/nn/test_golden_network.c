@@ -6,51 +6,25 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "format/safetensors.h"
 #include "nn/nn.h"
 #include "soma/optim.h"
 
 #define STEPS 10
 #define PARAMETERS 6
 
-static soma__archive golden;
-
 static int open_golden(void **state)
 {
-    soma_error err = {0};
-    if (soma__archive_read(&golden, SOMA_TEST_FOLDER "/golden/network.safetensors", &err) !=
-        SOMA_OK) {
-        fprintf(stderr, "%s\n", err.message);
-        return 1;
-    }
-    return open_context(state);
-}
-
-static int close_golden(void **state)
-{
-    soma__archive_clear(&golden);
-    return close_context(state);
+    return open_golden_file(state, "network.safetensors");
 }
 
 static soma_tensor *stored(const char *part, const char *name)
 {
     char full[128];
     snprintf(full, sizeof full, "%s%s%s", part, *name ? "/" : "", name);
-    soma_tensor *tensor = soma__archive_find(&golden, full);
+    soma_tensor *tensor = golden_tensor(full);
     if (!tensor)
         fail_msg("the golden file lacks '%s'", full);
     return tensor;
-}
-
-static void expect_close(const char *what, const soma_tensor *got, const soma_tensor *want,
-                         double tolerance)
-{
-    assert_int_equal(soma_tensor_count(got), soma_tensor_count(want));
-    for (int64_t i = 0; i < soma_tensor_count(want); i++) {
-        double a = soma_tensor_get(got, i), b = soma_tensor_get(want, i);
-        if (!(fabs(a - b) <= tolerance * (1 + fabs(b))))
-            fail_msg("%s[%d]: %.9g, PyTorch %.9g", what, (int)i, a, b);
-    }
 }
 
 static soma_model *network(void)
@@ -140,15 +114,18 @@ static void trains_as_pytorch_does(void **state)
             fail_msg("step %d: loss %.9g, PyTorch %.9g", (int)step + 1, loss, want);
         if (step > 0)
             continue;
-        expect_close("logits", soma_session_output(session, 1), stored("logits1", ""), 1e-5);
+        expect_close("network", "logits", soma_session_output(session, 1), stored("logits1", ""),
+                     1e-5);
         for (int i = 0; i < PARAMETERS; i++) {
             const char *name = soma_model_parameter(model, i)->name;
-            expect_close(name, soma_session_output(session, 2 + i), stored("grad1", name), 1e-6);
+            expect_close("network", name, soma_session_output(session, 2 + i),
+                         stored("grad1", name), 1e-6);
         }
     }
     for (int i = 0; i < PARAMETERS; i++) {
         const soma_parameter *parameter = soma_model_parameter(model, i);
-        expect_close(parameter->name, parameter->tensor, stored("final", parameter->name), 1e-5);
+        expect_close("network", parameter->name, parameter->tensor,
+                     stored("final", parameter->name), 1e-5);
     }
     soma_session_destroy(session);
     soma_optimizer_destroy(optimizer);

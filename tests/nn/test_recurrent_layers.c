@@ -6,27 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "format/safetensors.h"
 #include "nn/nn.h"
 #include "soma/soma.h"
 
-static soma__archive golden;
+#define TOLERANCE 2e-6
 
 static int open_golden(void **state)
 {
-    soma_error err = {0};
-    if (soma__archive_read(&golden, SOMA_TEST_FOLDER "/golden/recurrent_layers.safetensors",
-                           &err) != SOMA_OK) {
-        fprintf(stderr, "%s\n", err.message);
-        return 1;
-    }
-    return open_context(state);
-}
-
-static int close_golden(void **state)
-{
-    soma__archive_clear(&golden);
-    return close_context(state);
+    return open_golden_file(state, "recurrent_layers.safetensors");
 }
 
 /* NULL: the file has none. */
@@ -34,19 +21,7 @@ static soma_tensor *stored(const char *name, const char *part, const char *param
 {
     char full[160];
     snprintf(full, sizeof full, "%s/%s%s", name, part, parameter);
-    return soma__archive_find(&golden, full);
-}
-
-static void expect_close(const char *name, const char *what, const soma_tensor *got,
-                         const soma_tensor *want)
-{
-    assert_non_null(want);
-    assert_int_equal(soma_tensor_count(got), soma_tensor_count(want));
-    for (int64_t i = 0; i < soma_tensor_count(want); i++) {
-        double a = soma_tensor_get(got, i), b = soma_tensor_get(want, i);
-        if (!(fabs(a - b) <= 2e-6 * (1 + fabs(b))))
-            fail_msg("%s: %s[%d]: %.9g, PyTorch %.9g", name, what, (int)i, a, b);
-    }
+    return golden_tensor(full);
 }
 
 /* --- as PyTorch's modules -----------------------------------------------------------------------
@@ -113,10 +88,10 @@ static void try_module(soma_layer *(*make)(soma_recurrent_layer_options), const 
     soma_gradients_from(out[0], soma_constant(graph, stored(name, "dy", "")), variable, count,
                         out + 1);
     assert_ok(soma_eval_many(got, context, out, 1 + count, NULL, 0, &err), err);
-    expect_close(name, "y", got[0], stored(name, "y", ""));
+    expect_close(name, "y", got[0], stored(name, "y", ""), TOLERANCE);
     for (int i = 0; i < count; i++) {
         const char *own = soma_model_parameter(model, i)->name + strlen("r.");
-        expect_close(name, own, got[1 + i], stored(name, "grad/", own));
+        expect_close(name, own, got[1 + i], stored(name, "grad/", own), TOLERANCE);
     }
     for (int i = 0; i <= count; i++)
         soma_tensor_release(got[i]);
@@ -127,7 +102,7 @@ static void try_module(soma_layer *(*make)(soma_recurrent_layer_options), const 
     model = module_of(make(options), name, width);
     assert_ok(soma_graph_create(&graph, &err), err);
     assert_ok(soma_eval(&got[0], context, apply(model, graph, name), &err), err);
-    expect_close(name, "last", got[0], stored(name, "last", ""));
+    expect_close(name, "last", got[0], stored(name, "last", ""), TOLERANCE);
     soma_tensor_release(got[0]);
     soma_graph_destroy(graph);
     soma_model_destroy(model);
