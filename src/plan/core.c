@@ -173,6 +173,24 @@ soma_status soma__core_build(soma__core **out, soma__ir *ir, const soma_context 
     return SOMA_OK;
 }
 
+soma__call soma__call_of(const soma__core *core, const soma__step *step, soma__view *view,
+                         bool no_winograd)
+{
+    for (int i = 0; i < step->nin + step->nout; i++) {
+        const soma__value *v = &core->value[i < step->nin ? step->in[i] : step->out[i - step->nin]];
+        view[i] = (soma__view){NULL, v->dtype, v->shape, v->count};
+    }
+    return (soma__call){.op = step->op,
+                        .attrs = step->attrs,
+                        .nin = step->nin,
+                        .nout = step->nout,
+                        .in = view,
+                        .out = view + step->nin,
+                        .program = step->program,
+                        .epilogue_first = step->epilogue_first,
+                        .no_winograd = no_winograd};
+}
+
 soma__core *soma__core_retain(soma__core *core)
 {
     atomic_fetch_add_explicit(&core->references, 1, memory_order_relaxed);

@@ -90,6 +90,10 @@ static inline const soma__value *soma__root_of(const soma__core *core, int32_t v
     return &core->value[core->value[value].root];
 }
 
+/* The call of a step, without addresses, scratch and pool; `view` has room for its operands. */
+soma__call soma__call_of(const soma__core *core, const soma__step *step, soma__view *view,
+                         bool no_winograd);
+
 /* Whether value `out` of a step is a fold, which is not made element by element. */
 static inline bool soma__is_fold(const soma__step *step, int32_t out)
 {

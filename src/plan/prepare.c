@@ -34,21 +34,11 @@ static soma_tensor *weight_of(const soma_plan *plan, const soma__step *step, int
 /* Bytes of the form that the kernel of `step` keeps; 0: none. */
 static size_t form_bytes(const soma_plan *plan, const soma__step *step, soma__view *view)
 {
-    for (int i = 0; i < step->nin + step->nout; i++) {
-        const soma__value *v =
-            &plan->core->value[i < step->nin ? step->in[i] : step->out[i - step->nin]];
-        view[i] = (soma__view){NULL, v->dtype, v->shape, v->count};
-        if (i >= step->nin && v->count == 0)
+    const soma__call call = soma__call_of(plan->core, step, view, plan->context->no_winograd);
+    for (int i = 0; i < call.nout; i++)
+        if (call.out[i].count == 0)
             return 0; /* never run */
-    }
-    return step->kernel->prepared(&(soma__call){.op = step->op,
-                                                .attrs = step->attrs,
-                                                .nin = step->nin,
-                                                .nout = step->nout,
-                                                .in = view,
-                                                .out = view + step->nin,
-                                                .program = step->program,
-                                                .epilogue_first = step->epilogue_first});
+    return step->kernel->prepared(&call);
 }
 
 /* Lists what kernels offer; `total` gets the bytes of all, each at a cache line. */

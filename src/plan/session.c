@@ -56,26 +56,14 @@ static void prepare_calls(soma_session *session)
     for (int32_t s = 0; s < core->step_count; s++) {
         const soma__step *step = &core->step[s];
         soma__call *call = &session->call[s];
-        *call =
-            (soma__call){.op = step->op,
-                         .attrs = step->attrs,
-                         .nin = step->nin,
-                         .nout = step->nout,
-                         .in = view,
-                         .out = view + step->nin,
-                         .program = step->program,
-                         .epilogue_first = step->epilogue_first,
-                         .no_winograd = session->plan->context->no_winograd,
-                         .scratch = session->arena ? session->arena + core->scratch_offset : NULL,
-                         .pool = session->plan->context->pool};
+        *call = soma__call_of(core, step, view, session->plan->context->no_winograd);
+        call->scratch = session->arena ? session->arena + core->scratch_offset : NULL;
+        call->pool = session->plan->context->pool;
+        view += step->nin + step->nout;
         session->idle[s] = true;
-        for (int i = 0; i < step->nin + step->nout; i++) {
-            int32_t id = i < step->nin ? step->in[i] : step->out[i - step->nin];
-            const soma__value *v = &core->value[id];
-            *view++ = (soma__view){NULL, v->dtype, v->shape, v->count};
-            if (i >= step->nin && v->count)
+        for (int i = 0; i < call->nout; i++)
+            if (call->out[i].count)
                 session->idle[s] = false;
-        }
     }
     set_addresses(session);
     for (int i = 0; i < core->ir->output_count; i++) {

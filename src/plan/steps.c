@@ -62,20 +62,7 @@ soma_status soma__choose_kernel(soma__lowering *l, const soma__step *step, const
         soma__arena_array(&l->arena, (size_t)step->nin + (size_t)step->nout + 1, sizeof *view);
     if (!view)
         return soma__lower_memory(err);
-    for (int i = 0; i < step->nin + step->nout; i++) {
-        int32_t id = i < step->nin ? step->in[i] : step->out[i - step->nin];
-        const soma__value *v = &l->core->value[id];
-        view[i] = (soma__view){NULL, v->dtype, v->shape, v->count};
-    }
-    soma__call call = {.op = step->op,
-                       .attrs = step->attrs,
-                       .nin = step->nin,
-                       .nout = step->nout,
-                       .in = view,
-                       .out = view + step->nin,
-                       .program = step->program,
-                       .epilogue_first = step->epilogue_first,
-                       .no_winograd = l->no_winograd};
+    const soma__call call = soma__call_of(l->core, step, view, l->no_winograd);
     for (int k = 0; l->backend && k < l->backend->count && !*out; k++)
         if (!refusal(&l->backend->kernels[k], step, &call))
             *out = &l->backend->kernels[k];
