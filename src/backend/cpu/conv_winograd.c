@@ -355,27 +355,31 @@ static const struct {
 /* What a multiplication of the definition costs: its sums are longer. */
 #define DEFINITION 0.8
 
-int soma__winograd_choose(const soma__conv_sizes *s, bool forward)
+int soma__winograd_cheapest(const soma__conv_sizes *s, double in, double out, int64_t h, int64_t w,
+                            int largest, int64_t least_tiles)
 {
     if (!soma__winograd_fits(s) || s->C < LEAST_CHANNELS || s->O < LEAST_CHANNELS)
         return 0;
-    double in = (double)(forward ? s->C : s->O), out = (double)(forward ? s->O : s->C);
-    int64_t h = forward ? s->Ho : s->H, w = forward ? s->Wo : s->W;
     double best = DEFINITION * 9 * in * out * (double)(s->N * h * w);
     int chosen = 0;
-    for (size_t i = 0; i < sizeof costs / sizeof *costs; i++) {
-        if (costs[i].m == 6 && in > MOST_CHANNELS_OF_6)
-            continue;
+    for (size_t i = 0; i < sizeof costs / sizeof *costs && costs[i].m <= largest; i++) {
         soma__winograd_grid grid = soma__winograd_grid_of(costs[i].m, s->N, h, w);
         double cost = (double)grid.tiles * (grid.n * grid.n * in * out + costs[i].input * in +
                                             costs[i].output * out) +
                       costs[i].weight * in * out;
-        if (cost < best) {
+        if (grid.tiles >= least_tiles && cost < best) {
             best = cost;
             chosen = costs[i].m;
         }
     }
     return chosen;
+}
+
+int soma__winograd_choose(const soma__conv_sizes *s, bool forward)
+{
+    int64_t in = forward ? s->C : s->O, out = forward ? s->O : s->C;
+    return soma__winograd_cheapest(s, (double)in, (double)out, forward ? s->Ho : s->H,
+                                   forward ? s->Wo : s->W, in > MOST_CHANNELS_OF_6 ? 4 : 6, 0);
 }
 
 /* --- the kernels --------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #define BLOCK_WIDTH 64        /* … and in c */
 #define TASKS 8               /* at least, where the work allows */
 #define INPUT_TILES 4         /* tiles of a task that makes V and W */
+#define LEAST_TILES 16        /* fewer make sums too short */
 
 typedef struct sums {
     soma__conv_sizes s;
@@ -139,36 +140,9 @@ static void block_unit(void *context, int64_t unit, int worker)
                                       dw + i * 9 * s->C, s->C, g->span_first > 0);
 }
 
-/* --- the choice of a tile, as in conv_winograd.c ------------------------------------------------
- */
-
-static const struct {
-    int m;
-    double input, output, weight;
-} costs[] = {{2, 100, 60, 40}, {4, 280, 200, 100}, {6, 600, 450, 250}};
-
-#define LEAST_CHANNELS 16
-#define LEAST_TILES 16 /* fewer make sums too short */
-#define DEFINITION 0.8
-
 int soma__winograd_choose_weight(const soma__conv_sizes *s)
 {
-    if (!soma__winograd_fits(s) || s->C < LEAST_CHANNELS || s->O < LEAST_CHANNELS)
-        return 0;
-    double c = (double)s->C, o = (double)s->O;
-    double best = DEFINITION * 9 * c * o * (double)(s->N * s->Ho * s->Wo);
-    int chosen = 0;
-    for (size_t i = 0; i < sizeof costs / sizeof *costs; i++) {
-        soma__winograd_grid grid = soma__winograd_grid_of(costs[i].m, s->N, s->Ho, s->Wo);
-        double cost = (double)grid.tiles *
-                          (grid.n * grid.n * c * o + costs[i].input * c + costs[i].output * o) +
-                      costs[i].weight * c * o;
-        if (grid.tiles >= LEAST_TILES && cost < best) {
-            best = cost;
-            chosen = costs[i].m;
-        }
-    }
-    return chosen;
+    return soma__winograd_cheapest(s, (double)s->C, (double)s->O, s->Ho, s->Wo, 6, LEAST_TILES);
 }
 
 /* --- the kernel ---------------------------------------------------------------------------------

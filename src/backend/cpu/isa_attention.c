@@ -4,30 +4,18 @@
 
 extern const struct soma__isa_attention SOMA__ISA_NAME(soma__isa_attention);
 
-VF_INLINE vf get(const float *p, int64_t k)
-{
-    return k == VF_WIDTH ? vf_load(p) : vf_load_part(p, k);
-}
-VF_INLINE void put(float *p, vf a, int64_t k)
-{
-    if (k == VF_WIDTH)
-        vf_store(p, a);
-    else
-        vf_store_part(p, a, k);
-}
-
 VF_INLINE vf score(const soma__scores *s, int64_t i, int64_t k)
 {
-    vf x = get(s->x + i, k) * vf_set1(s->scale);
+    vf x = vf_load_lanes(s->x + i, k) * vf_set1(s->scale);
     if (s->mask)
-        x += s->mask_step ? get(s->mask + i, k) : vf_set1(s->mask[0]);
+        x += s->mask_step ? vf_load_lanes(s->mask + i, k) : vf_set1(s->mask[0]);
     if (s->slope < 0 || s->slope > 0) {
         float place[VF_WIDTH];
         for (int lane = 0; lane < VF_WIDTH; lane++)
             place[lane] = s->distance - (float)(i + lane);
         x = vf_fnma(vf_set1(s->slope), vf_abs(vf_load(place)), x);
     }
-    put(s->x + i, x, k);
+    vf_store_lanes(s->x + i, x, k);
     return x;
 }
 
@@ -39,12 +27,7 @@ static float scores(const soma__scores *s)
         most = vf_maximum(most, score(s, i, VF_WIDTH));
     if (i < s->seen)
         most = vf_maximum(most, vf_select(vm_first(s->seen - i), score(s, i, s->seen - i), most));
-    float t[VF_WIDTH];
-    vf_store(t, most);
-    float best = t[0];
-    for (int lane = 1; lane < VF_WIDTH; lane++)
-        best = isnan(best) || best >= t[lane] ? best : t[lane];
-    return best;
+    return vf_maximum_lane(most);
 }
 
 static float exps(const soma__scores *s, float most)
@@ -79,8 +62,9 @@ static void drop(float *x, const float *draw, int64_t count, float p, float grow
 {
     for (int64_t i = 0; i < count; i += VF_WIDTH) {
         const int64_t k = count - i < VF_WIDTH ? count - i : VF_WIDTH;
-        vf kept = get(x + i, k) * vf_set1(grow);
-        put(x + i, vf_select(vf_lt(get(draw + i, k), vf_set1(p)), vf_zero(), kept), k);
+        vf kept = vf_load_lanes(x + i, k) * vf_set1(grow);
+        vf_store_lanes(
+            x + i, vf_select(vf_lt(vf_load_lanes(draw + i, k), vf_set1(p)), vf_zero(), kept), k);
     }
 }
 
@@ -89,7 +73,7 @@ static float dot(const float *x, const float *y, int64_t count)
     vf sum = vf_zero();
     for (int64_t i = 0; i < count; i += VF_WIDTH) {
         const int64_t k = count - i < VF_WIDTH ? count - i : VF_WIDTH;
-        sum = vf_fma(get(x + i, k), get(y + i, k), sum);
+        sum = vf_fma(vf_load_lanes(x + i, k), vf_load_lanes(y + i, k), sum);
     }
     return vf_sum(sum);
 }
@@ -98,7 +82,8 @@ static void back(const soma__scores *s, float *dx, float delta)
 {
     for (int64_t i = 0; i < s->seen; i += VF_WIDTH) {
         const int64_t k = s->seen - i < VF_WIDTH ? s->seen - i : VF_WIDTH;
-        put(dx + i, get(s->x + i, k) * (get(dx + i, k) - vf_set1(delta)), k);
+        vf_store_lanes(dx + i,
+                       vf_load_lanes(s->x + i, k) * (vf_load_lanes(dx + i, k) - vf_set1(delta)), k);
     }
     for (int64_t i = s->seen; i < s->count; i++)
         dx[i] = 0;

@@ -25,18 +25,6 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-VF_INLINE vf load_lanes(const float *from, int64_t lanes)
-{
-    return lanes == VF_WIDTH ? vf_load(from) : vf_load_part(from, lanes);
-}
-VF_INLINE void store_lanes(float *to, vf x, int64_t lanes)
-{
-    if (lanes == VF_WIDTH)
-        vf_store(to, x);
-    else
-        vf_store_part(to, x, lanes);
-}
-
 /* sum + l · r, where with `pairs` a lane's l · r is a sum of two products of bf16. */
 VF_INLINE vf multiply(vf l, vf r, vf sum, const bool pairs)
 {
@@ -173,14 +161,14 @@ VF_INLINE void few_lanes(float *const *c, const float *const *left, int64_t left
     vf r[4];
     UNROLL
     for (int k = 0; k < depth; k++)
-        r[k] = load_lanes(right + k * right_step + j, lanes);
+        r[k] = vf_load_lanes(right + k * right_step + j, lanes);
     UNROLL
     for (int i = 0; i < rows; i++) {
-        vf sum = load_lanes(c[i] + j, lanes);
+        vf sum = vf_load_lanes(c[i] + j, lanes);
         UNROLL
         for (int k = 0; k < depth; k++)
             sum = vf_fma(vf_set1(left[i][k * left_step]), r[k], sum);
-        store_lanes(c[i] + j, sum, lanes);
+        vf_store_lanes(c[i] + j, sum, lanes);
     }
 }
 
@@ -465,15 +453,15 @@ VF_INLINE void depthwise_lanes(float *to, int64_t to_step, const float *const *x
     for (int p = 0; p < pixels; p++)
         sum[p] = vf_zero();
     for (int64_t t = 0; t < taps; t++) {
-        vf weight = load_lanes(w[t] + c, lanes);
+        vf weight = vf_load_lanes(w[t] + c, lanes);
         const float *from = x[t] + at + c;
         UNROLL
         for (int p = 0; p < pixels; p++)
-            sum[p] = vf_fma(load_lanes(from + p * x_step, lanes), weight, sum[p]);
+            sum[p] = vf_fma(vf_load_lanes(from + p * x_step, lanes), weight, sum[p]);
     }
     UNROLL
     for (int p = 0; p < pixels; p++)
-        store_lanes(to + p * to_step + c, sum[p], lanes);
+        vf_store_lanes(to + p * to_step + c, sum[p], lanes);
 }
 
 static void depthwise(float *to, int64_t to_step, const float *const *x, const float *const *w,
@@ -507,14 +495,14 @@ VF_INLINE void depthwise_sum_lanes(float *const *sums, const float *const *x, co
         from[t] = x[t] + c;
     }
     for (int64_t p = 0; p < pixels; p++) {
-        vf d = load_lanes(dy + p * dy_step + c, lanes);
+        vf d = vf_load_lanes(dy + p * dy_step + c, lanes);
         UNROLL
         for (int t = 0; t < taps; t++)
-            sum[t] = vf_fma(load_lanes(from[t] + p * x_step, lanes), d, sum[t]);
+            sum[t] = vf_fma(vf_load_lanes(from[t] + p * x_step, lanes), d, sum[t]);
     }
     UNROLL
     for (int t = 0; t < taps; t++)
-        store_lanes(sums[t] + c, vf_add(load_lanes(sums[t] + c, lanes), sum[t]), lanes);
+        vf_store_lanes(sums[t] + c, vf_add(vf_load_lanes(sums[t] + c, lanes), sum[t]), lanes);
 }
 
 static void depthwise_sum(float *const *sums, const float *const *x, int64_t taps, int64_t x_step,

@@ -4,18 +4,6 @@
 
 extern const struct soma__isa_recurrent SOMA__ISA_NAME(soma__isa_recurrent);
 
-VF_INLINE vf get(const float *p, int64_t k)
-{
-    return k == VF_WIDTH ? vf_load(p) : vf_load_part(p, k);
-}
-VF_INLINE void put(float *p, vf a, int64_t k)
-{
-    if (k == VF_WIDTH)
-        vf_store(p, a);
-    else
-        vf_store_part(p, a, k);
-}
-
 /* Runs `body_` with i at every vector of the run and k the units in it, a constant but for the
  * last.
  */
@@ -34,12 +22,13 @@ VF_INLINE void put(float *p, vf a, int64_t k)
 /* x + bias + the state's product `a` of a gate. */
 VF_INLINE vf gate(const soma__cell *s, int64_t g, int64_t a, int64_t i, int64_t k)
 {
-    vf sum = get(s->a + a * s->a_step + i, k) + get(s->bias + g * s->units + i, k);
-    return sum + get(s->x + g * s->units + i, k);
+    vf sum =
+        vf_load_lanes(s->a + a * s->a_step + i, k) + vf_load_lanes(s->bias + g * s->units + i, k);
+    return sum + vf_load_lanes(s->x + g * s->units + i, k);
 }
 VF_INLINE void set(const soma__cell *s, int64_t part, int64_t i, int64_t k, vf value)
 {
-    put(s->y + part * s->units + i, value, k);
+    vf_store_lanes(s->y + part * s->units + i, value, k);
 }
 
 VF_INLINE void rnn_tanh(const soma__cell *s, int64_t i, int64_t k)
@@ -62,7 +51,7 @@ VF_INLINE void lstm_vector(const soma__cell *s, int64_t i, int64_t k)
 {
     vf in = vf_sigmoid(gate(s, 0, 0, i, k)), keep = vf_sigmoid(gate(s, 1, 1, i, k));
     vf g = vf_tanh(gate(s, 2, 2, i, k)), out = vf_sigmoid(gate(s, 3, 3, i, k));
-    vf c = vf_fma(keep, get(s->c + i, k), in * g);
+    vf c = vf_fma(keep, vf_load_lanes(s->c + i, k), in * g);
     set(s, 0, i, k, out * vf_tanh(c));
     set(s, 1, i, k, c);
     set(s, 2, i, k, in);
@@ -81,7 +70,7 @@ VF_INLINE void gates_vector(const soma__cell *s, int64_t i, int64_t k)
     set(s, 1, i, k, r);
     set(s, 2, i, k, vf_sigmoid(gate(s, 1, 1, i, k)));
     if (s->rh)
-        put(s->rh + i, r * get(s->h + i, k), k);
+        vf_store_lanes(s->rh + i, r * vf_load_lanes(s->h + i, k), k);
 }
 static void gru_gates(const soma__cell *s)
 {
@@ -90,16 +79,16 @@ static void gru_gates(const soma__cell *s)
 
 VF_INLINE void gru_end(const soma__cell *s, int64_t i, int64_t k, vf n)
 {
-    vf z = get(s->y + 2 * s->units + i, k);
+    vf z = vf_load_lanes(s->y + 2 * s->units + i, k);
     set(s, 3, i, k, n);
-    set(s, 0, i, k, vf_fma(z, get(s->h + i, k), (vf_set1(1) - z) * n));
+    set(s, 0, i, k, vf_fma(z, vf_load_lanes(s->h + i, k), (vf_set1(1) - z) * n));
 }
 VF_INLINE void gru_after(const soma__cell *s, int64_t i, int64_t k)
 {
-    vf hn = get(s->a + i, k) + get(s->bias + 2 * s->units + i, k);
-    vf r = get(s->y + s->units + i, k);
+    vf hn = vf_load_lanes(s->a + i, k) + vf_load_lanes(s->bias + 2 * s->units + i, k);
+    vf r = vf_load_lanes(s->y + s->units + i, k);
     set(s, 4, i, k, hn);
-    gru_end(s, i, k, vf_tanh(vf_fma(r, hn, get(s->x + 2 * s->units + i, k))));
+    gru_end(s, i, k, vf_tanh(vf_fma(r, hn, vf_load_lanes(s->x + 2 * s->units + i, k))));
 }
 VF_INLINE void gru_before(const soma__cell *s, int64_t i, int64_t k)
 {
@@ -118,15 +107,15 @@ static void gru(const soma__cell *s, bool first)
 
 VF_INLINE vf part(const soma__cell_back *s, int64_t p, int64_t i, int64_t k)
 {
-    return get(s->y + p * s->units + i, k);
+    return vf_load_lanes(s->y + p * s->units + i, k);
 }
 VF_INLINE vf arriving(const soma__cell_back *s, int64_t p, int64_t i, int64_t k)
 {
-    return get(s->dy + p * s->units + i, k);
+    return vf_load_lanes(s->dy + p * s->units + i, k);
 }
 VF_INLINE void set_grad(const soma__cell_back *s, int64_t g, int64_t i, int64_t k, vf value)
 {
-    put(s->dx + g * s->units + i, value, k);
+    vf_store_lanes(s->dx + g * s->units + i, value, k);
 }
 /* Through the sigmoid and tanh, of whose results y. */
 VF_INLINE vf by_sigmoid(vf dy, vf y)
@@ -140,9 +129,9 @@ VF_INLINE vf by_tanh(vf dy, vf y)
 
 VF_INLINE void rnn_back_vector(const soma__cell_back *s, int64_t i, int64_t k, bool relu)
 {
-    vf dh = get(s->dh + i, k) + arriving(s, 0, i, k), h = part(s, 0, i, k);
+    vf dh = vf_load_lanes(s->dh + i, k) + arriving(s, 0, i, k), h = part(s, 0, i, k);
     set_grad(s, 0, i, k, relu ? vf_select(vf_gt(h, vf_zero()), dh, vf_zero()) : by_tanh(dh, h));
-    put(s->next + i, vf_zero(), k);
+    vf_store_lanes(s->next + i, vf_zero(), k);
 }
 VF_INLINE void rnn_back_tanh(const soma__cell_back *s, int64_t i, int64_t k)
 {
@@ -164,14 +153,15 @@ VF_INLINE void lstm_back_vector(const soma__cell_back *s, int64_t i, int64_t k)
 {
     vf in = part(s, 2, i, k), keep = part(s, 3, i, k), g = part(s, 4, i, k);
     vf out = part(s, 5, i, k), t = vf_tanh(part(s, 1, i, k));
-    vf dh = get(s->dh + i, k) + arriving(s, 0, i, k);
-    vf dc = get(s->dc + i, k) + arriving(s, 1, i, k) + by_tanh(dh * out, t);
+    vf dh = vf_load_lanes(s->dh + i, k) + arriving(s, 0, i, k);
+    vf dc = vf_load_lanes(s->dc + i, k) + arriving(s, 1, i, k) + by_tanh(dh * out, t);
     set_grad(s, 0, i, k, by_sigmoid(vf_fma(dc, g, arriving(s, 2, i, k)), in));
-    set_grad(s, 1, i, k, by_sigmoid(vf_fma(dc, get(s->c + i, k), arriving(s, 3, i, k)), keep));
+    set_grad(s, 1, i, k,
+             by_sigmoid(vf_fma(dc, vf_load_lanes(s->c + i, k), arriving(s, 3, i, k)), keep));
     set_grad(s, 2, i, k, by_tanh(vf_fma(dc, in, arriving(s, 4, i, k)), g));
     set_grad(s, 3, i, k, by_sigmoid(vf_fma(dh, t, arriving(s, 5, i, k)), out));
-    put(s->dc + i, dc * keep, k);
-    put(s->next + i, vf_zero(), k);
+    vf_store_lanes(s->dc + i, dc * keep, k);
+    vf_store_lanes(s->next + i, vf_zero(), k);
 }
 static void lstm_back(const soma__cell_back *s)
 {
@@ -181,9 +171,9 @@ static void lstm_back(const soma__cell_back *s)
 VF_INLINE void gru_back_vector(const soma__cell_back *s, int64_t i, int64_t k, bool first)
 {
     vf r = part(s, 1, i, k), z = part(s, 2, i, k), n = part(s, 3, i, k);
-    vf dh = get(s->dh + i, k) + arriving(s, 0, i, k);
+    vf dh = vf_load_lanes(s->dh + i, k) + arriving(s, 0, i, k);
     vf dn = by_tanh(vf_fma(dh, vf_set1(1) - z, arriving(s, 3, i, k)), n);
-    vf dz = vf_fma(dh, get(s->h + i, k) - n, arriving(s, 2, i, k));
+    vf dz = vf_fma(dh, vf_load_lanes(s->h + i, k) - n, arriving(s, 2, i, k));
     set_grad(s, 1, i, k, by_sigmoid(dz, z));
     if (first) {
         set_grad(s, 2, i, k, dn);
@@ -193,7 +183,7 @@ VF_INLINE void gru_back_vector(const soma__cell_back *s, int64_t i, int64_t k, b
         set_grad(s, 2, i, k, vf_fma(dn, r, arriving(s, 4, i, k)));
         set_grad(s, 3, i, k, dn);
     }
-    put(s->next + i, dh * z, k);
+    vf_store_lanes(s->next + i, dh * z, k);
 }
 VF_INLINE void gru_back_after(const soma__cell_back *s, int64_t i, int64_t k)
 {
@@ -213,10 +203,10 @@ static void gru_back(const soma__cell_back *s, bool first)
 
 VF_INLINE void reset_vector(const soma__cell_back *s, int64_t i, int64_t k)
 {
-    vf drh = get(s->drh + i, k), r = part(s, 1, i, k);
-    vf dr = vf_fma(drh, get(s->h + i, k), arriving(s, 1, i, k));
+    vf drh = vf_load_lanes(s->drh + i, k), r = part(s, 1, i, k);
+    vf dr = vf_fma(drh, vf_load_lanes(s->h + i, k), arriving(s, 1, i, k));
     set_grad(s, 0, i, k, by_sigmoid(dr, r));
-    put(s->next + i, vf_fma(drh, r, get(s->next + i, k)), k);
+    vf_store_lanes(s->next + i, vf_fma(drh, r, vf_load_lanes(s->next + i, k)), k);
 }
 static void gru_back_reset(const soma__cell_back *s)
 {

@@ -5,17 +5,6 @@
 
 extern const struct soma__isa_softmax SOMA__ISA_NAME(soma__isa_softmax);
 
-/* The largest lane; NaN wins. */
-VF_INLINE float largest_lane(vf a)
-{
-    float t[VF_WIDTH];
-    vf_store(t, a);
-    float best = t[0];
-    for (int i = 1; i < VF_WIDTH; i++)
-        best = isnan(best) || best >= t[i] ? best : t[i];
-    return best;
-}
-
 static float largest(const float *x, int64_t n)
 {
     vf best = vf_set1(x[0]);
@@ -24,7 +13,7 @@ static float largest(const float *x, int64_t n)
         best = vf_maximum(best, vf_load(x + i));
     if (i < n)
         best = vf_maximum(best, vf_select(vm_first(n - i), vf_load_part(x + i, n - i), best));
-    return largest_lane(best);
+    return vf_maximum_lane(best);
 }
 
 /* Vectors whose sum is kept in f32 before it is added to the total in double. */

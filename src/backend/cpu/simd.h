@@ -13,6 +13,7 @@
 #ifndef SOMA__SIMD_H
 #define SOMA__SIMD_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -355,6 +356,29 @@ VF_INLINE vf vi_exp2(vi n)
     return vi_as_float(vi_shl(vi_add(n, vi_set1(127)), 23));
 }
 
+/* n values, at most a vector's; a constant n of VF_WIDTH costs nothing. */
+VF_INLINE vf vf_load_lanes(const float *p, int64_t n)
+{
+    return n == VF_WIDTH ? vf_load(p) : vf_load_part(p, n);
+}
+VF_INLINE void vf_store_lanes(float *p, vf a, int64_t n)
+{
+    if (n == VF_WIDTH)
+        vf_store(p, a);
+    else
+        vf_store_part(p, a, n);
+}
+
+/* The largest lane; NaN wins. */
+VF_INLINE float vf_maximum_lane(vf a)
+{
+    float t[VF_WIDTH];
+    vf_store(t, a);
+    float best = t[0];
+    for (int i = 1; i < VF_WIDTH; i++)
+        best = isnan(best) || best >= t[i] ? best : t[i];
+    return best;
+}
 VF_INLINE float vf_max_lane(vf a)
 {
     float t[VF_WIDTH];

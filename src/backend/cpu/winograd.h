@@ -53,6 +53,10 @@ static inline bool soma__winograd_fits(const soma__conv_sizes *s)
 /* conv_winograd.c: conv2d (`forward`) or conv2d_input_grad with tiles of m. The choice of m is by
  * the shape alone; 0: it does not fit, or the definition is as fast. */
 int soma__winograd_choose(const soma__conv_sizes *s, bool forward);
+/* The m, at most `largest`, that costs least on planes of h × w with `in` and `out` channels, if it
+ * makes `least_tiles`; 0 as above. */
+int soma__winograd_cheapest(const soma__conv_sizes *s, double in, double out, int64_t h, int64_t w,
+                            int largest, int64_t least_tiles);
 size_t soma__winograd_scratch(int m, const soma__call *call, bool forward,
                               const soma__isa_table *isa, int threads);
 void soma__winograd_run(int m, const soma__call *call, bool forward, const soma__isa_table *isa);
