@@ -377,10 +377,10 @@ static soma_status make_rows(soma_dataset **out, rows *r, const soma__strings *c
 {
     struct soma__texts *t = r->texts;
     soma_tensor *x, *y = NULL;
+    SOMA_ASSERT(r->label || t->rows == 0, err);
     SOMA__TRY(soma_tensor_create(&x, SOMA_I64, SOMA_SHAPE(t->rows), err));
     soma_status status = soma_tensor_create(&y, SOMA_I64, SOMA_SHAPE(t->rows), err);
-    /* Each row has a label, so where there are rows there is the array. */
-    for (int64_t i = 0; status == SOMA_OK && r->label && i < t->rows; i++) {
+    for (int64_t i = 0; status == SOMA_OK && i < t->rows; i++) {
         const soma__string *label = &r->labels.item[r->label[i]];
         const soma__string *class = soma__strings_find(classes, label->data, label->size);
         if (!class)
