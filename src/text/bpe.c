@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "text/heap.h"
 #include "text/tokenizer.h"
 
 #define NO_RANK INT32_MAX
@@ -54,6 +55,7 @@ static bool goes_first(const soma__bpe_choice *a, const soma__bpe_choice *b)
 {
     return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
 }
+SOMA__HEAP(soma__bpe_choice, goes_first)
 
 static bool push(soma__encoder *e, int32_t at)
 {
@@ -68,26 +70,8 @@ static bool push(soma__encoder *e, int32_t at)
     if (!soma__grow(&heap, &e->heap_capacity, e->heap_count, sizeof *e->heap))
         return false;
     e->heap = heap;
-    size_t i = e->heap_count++;
-    for (; i > 0 && goes_first(&choice, &e->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        e->heap[i] = e->heap[(i - 1) / 2];
-    e->heap[i] = choice;
+    heap_push(e->heap, &e->heap_count, choice);
     return true;
-}
-
-static soma__bpe_choice pop(soma__encoder *e)
-{
-    soma__bpe_choice top = e->heap[0], last = e->heap[--e->heap_count];
-    size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < e->heap_count; i = child) {
-        if (child + 1 < e->heap_count && goes_first(&e->heap[child + 1], &e->heap[child]))
-            child++;
-        if (!goes_first(&e->heap[child], &last))
-            break;
-        e->heap[i] = e->heap[child];
-    }
-    e->heap[i] = last;
-    return top;
 }
 
 /* The same with the cells linked; those that are left are moved together. */
@@ -103,7 +87,7 @@ static soma_status join_long(soma__encoder *e, size_t *count, soma_error *err)
     for (size_t i = 0; fits && i < *count; i++)
         fits = push(e, (int32_t)i);
     while (fits && e->heap_count) {
-        soma__bpe_choice choice = pop(e);
+        soma__bpe_choice choice = heap_pop(e->heap, &e->heap_count);
         soma__bpe_cell *left = &cell[choice.at];
         /* A pair one of whose tokens has been joined to another since is out of date. */
         if (left->size == 0 || left->id != choice.left || left->next < 0 ||

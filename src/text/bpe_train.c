@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "text/heap.h"
 #include "text/tokenizer.h"
 
 typedef struct word {
@@ -72,6 +73,7 @@ static bool goes_first(const choice *a, const choice *b)
         return a->count > b->count;
     return a->left != b->left ? a->left < b->left : a->right < b->right;
 }
+SOMA__HEAP(choice, goes_first)
 
 static bool push(trainer *t, int32_t pair)
 {
@@ -83,26 +85,8 @@ static bool push(trainer *t, int32_t pair)
     if (!soma__grow(&heap, &t->heap_capacity, t->heap_count, sizeof *t->heap))
         return false;
     t->heap = heap;
-    size_t i = t->heap_count++;
-    for (; i > 0 && goes_first(&c, &t->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        t->heap[i] = t->heap[(i - 1) / 2];
-    t->heap[i] = c;
+    heap_push(t->heap, &t->heap_count, c);
     return true;
-}
-
-static choice pop(trainer *t)
-{
-    choice top = t->heap[0], last = t->heap[--t->heap_count];
-    size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < t->heap_count; i = child) {
-        if (child + 1 < t->heap_count && goes_first(&t->heap[child + 1], &t->heap[child]))
-            child++;
-        if (!goes_first(&t->heap[child], &last))
-            break;
-        t->heap[i] = t->heap[child];
-    }
-    t->heap[i] = last;
-    return top;
 }
 
 /* --- counts -------------------------------------------------------------------------------------
@@ -263,7 +247,7 @@ soma_status soma__bpe_train(soma_tokenizer *tokenizer, const soma__strings *word
     trainer t = {.tokenizer = tokenizer};
     soma_status status = read_words(&t, words, err);
     while (status == SOMA_OK && t.heap_count && (int64_t)tokenizer->count < size) {
-        choice c = pop(&t);
+        choice c = heap_pop(t.heap, &t.heap_count);
         if (c.count != t.of[c.pair].count) {
             if (!push(&t, c.pair))
                 status = no_memory(err);
