@@ -1,9 +1,9 @@
 /* bench.c: `soma bench`: this machine, and soma on it. What is measured are rows of tables
  * (bench.h); each line is the median of many runs. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/median.h"
 #include "cli/bench.h"
 
 #define MOST_RUNS 10000
@@ -48,12 +48,6 @@ static double peak_memory(void)
     return kib * 1024;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static soma_status time_runs(const bench *b, soma_session *session, timing *out, soma_error *err)
 {
     double seconds[MOST_RUNS], now = soma__seconds(), begun = now;
@@ -69,8 +63,7 @@ static soma_status time_runs(const bench *b, soma_session *session, timing *out,
         seconds[count++] = soma__seconds() - start;
     }
     out->allocations = bench_allocations() - before;
-    qsort(seconds, (size_t)count, sizeof seconds[0], by_value);
-    out->median = seconds[count / 2];
+    out->median = soma__median(seconds, (size_t)count);
     out->least = seconds[0];
     out->most = seconds[count - 1];
     out->runs = count;

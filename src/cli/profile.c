@@ -1,8 +1,8 @@
 /* profile.c: `soma profile`: where the time of a plan goes, against what the machine can do. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/median.h"
 #include "cli/profile.h"
 #include "train/step.h"
 
@@ -106,12 +106,6 @@ static soma_status write_dot(const subject *s, const char *path, soma_error *err
     return status;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The median of runs as training and prediction make them, nothing measured within. */
 static soma_status time_whole(const subject *s, int runs, double *out, soma_error *err)
 {
@@ -124,8 +118,7 @@ static soma_status time_whole(const subject *s, int runs, double *out, soma_erro
         status = soma_session_run(s->session, err);
         seconds[i] = soma__seconds() - before;
     }
-    qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
-    *out = seconds[runs / 2];
+    *out = soma__median(seconds, (size_t)runs);
     soma__free(seconds);
     return status;
 }

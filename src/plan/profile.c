@@ -1,7 +1,6 @@
 /* profile.c: where the time of a run goes, step by step. */
-#include <stdlib.h>
-
 #include "base/file.h"
+#include "base/median.h"
 #include "plan/plan.h"
 
 static void name_rows(const soma_session *session)
@@ -56,12 +55,6 @@ soma_status soma_session_trace(soma_session *session, int runs, double *times, s
     return SOMA_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The median of what step `s` took in the runs of a trace; `of_step` has room for one number a run.
  */
 static double median_step(const double *times, int runs, int32_t steps, int32_t s, double *of_step)
@@ -70,8 +63,7 @@ static double median_step(const double *times, int runs, int32_t steps, int32_t 
         const double *at = times + (size_t)r * ((size_t)steps + 1);
         of_step[r] = at[s + 1] - at[s];
     }
-    qsort(of_step, (size_t)runs, sizeof *of_step, by_value);
-    return of_step[runs / 2];
+    return soma__median(of_step, (size_t)runs);
 }
 
 soma_status soma_session_profile(soma_session *session, int runs, const soma_profile_row **rows,
