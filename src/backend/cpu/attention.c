@@ -39,17 +39,9 @@ typedef struct task {
     float *panel[4]; /* packed operands */
 } task;
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
 static int64_t padded(int64_t floats)
 {
-    return ceil_div(floats, 16) * 16;
+    return soma__ceil_div(floats, 16) * 16;
 }
 
 static work start(const soma__call *call, const soma__isa_table *isa, bool gradient)
@@ -66,7 +58,7 @@ static work start(const soma__call *call, const soma__isa_table *isa, bool gradi
     w.dy = gradient ? w.a.dy->data : NULL;
     /* An operand is KEYS or QUERIES by depth, either of them in whole panels. */
     const int64_t nr = isa->gemm->nr;
-    w.panels = padded(KEYS * ceil_div(w.a.depth, nr) * nr);
+    w.panels = padded(KEYS * soma__ceil_div(w.a.depth, nr) * nr);
     w.own_size = 2 * padded(QUERIES * KEYS) + padded(KEYS * 2 * w.a.depth) + padded(QUERIES) +
                  padded(KEYS) + 4 * w.panels;
     return w;
@@ -112,7 +104,7 @@ static soma__scores scores_of(const task *k, int64_t i)
     const int64_t t = k->t + i, seen = soma__attention_seen(a, k->b, t) - k->s;
     soma__scores s = {.x = k->x + i * KEYS,
                       .count = k->cols,
-                      .seen = seen < 0 ? 0 : least(seen, k->cols),
+                      .seen = seen < 0 ? 0 : soma__least(seen, k->cols),
                       .scale = (float)a->scale};
     if (a->mask) {
         s.mask = (const float *)a->mask->data + k->b * a->mask_step[0] + k->h * a->mask_step[1] +
@@ -152,7 +144,7 @@ static void pack_rows(const task *k, float *to, const float *first, int64_t step
     const int64_t nr = k->w->gemm->nr, depth = k->w->a.depth;
     const float *rows[SOMA__GEMM_MAX_NR];
     for (int64_t j = 0; j < count; j += nr) {
-        const int64_t some = least(nr, count - j);
+        const int64_t some = soma__least(nr, count - j);
         for (int64_t r = 0; r < some; r++)
             rows[r] = first + (j + r) * step;
         k->w->gemm->pack_rows(to + j * depth, nr, rows, some, depth);
@@ -164,7 +156,8 @@ static void pack_cols(const task *k, float *to, const float *first, int64_t step
 {
     const int64_t nr = k->w->gemm->nr, depth = k->w->a.depth;
     for (int64_t j = 0; j < depth; j += nr)
-        k->w->gemm->pack_cols(to + j * count, nr, first + j, step, least(nr, depth - j), count);
+        k->w->gemm->pack_cols(to + j * count, nr, first + j, step, soma__least(nr, depth - j),
+                              count);
 }
 
 /* c[rows, cols] (+)= left · right of packed panels, `deep` deep. The left operand is rows `step`
@@ -174,11 +167,11 @@ static void product(const task *k, const float *left, int64_t step, bool turned,
                     bool add)
 {
     const soma__isa_gemm *gemm = k->w->gemm;
-    const int64_t height = ceil_div(rows, ceil_div(rows, gemm->mr)), nr = gemm->nr;
+    const int64_t height = soma__ceil_div(rows, soma__ceil_div(rows, gemm->mr)), nr = gemm->nr;
     const float *row[SOMA__GEMM_MAX_MR];
     for (int64_t j = 0; j < cols; j += nr)
         for (int64_t i = 0; i < rows; i += height) {
-            const int64_t some = least(height, rows - i);
+            const int64_t some = soma__least(height, rows - i);
             for (int64_t r = 0; r < some && !turned; r++)
                 row[r] = left + (i + r) * step;
             const soma__gemm_segment segment = {.left = turned ? left : NULL,
@@ -186,7 +179,7 @@ static void product(const task *k, const float *left, int64_t step, bool turned,
                                                 .right = right + j * deep,
                                                 .length = deep};
             gemm->tile(&(soma__gemm_tile){.rows = some,
-                                          .cols = least(nr, cols - j),
+                                          .cols = soma__least(nr, cols - j),
                                           .segment = &segment,
                                           .segments = 1,
                                           .left_step = turned ? step : 1,
@@ -245,7 +238,7 @@ static void few_values(const task *k)
         const soma__gemm_segment segment = {
             .rows = rows, .right = key_row(k, k->w->v, k->s) + j, .length = k->cols};
         k->w->gemm->tile(&(soma__gemm_tile){.rows = k->rows,
-                                            .cols = least(nr, a->depth - j),
+                                            .cols = soma__least(nr, a->depth - j),
                                             .segment = &segment,
                                             .segments = 1,
                                             .left_step = 1,
@@ -301,7 +294,7 @@ static void place_queries(task *k, int64_t block)
     const soma__attention *a = &k->w->a;
     const int64_t per_head = k->w->blocks;
     k->t = block % per_head * QUERIES;
-    k->rows = least(QUERIES, a->queries - k->t);
+    k->rows = soma__least(QUERIES, a->queries - k->t);
     k->h = block / per_head % a->heads;
     k->b = block / per_head / a->heads;
 }
@@ -321,7 +314,7 @@ static void forward_block(void *context, int64_t block, int worker)
     }
     const int64_t end = seen_by_block(&k);
     for (k.s = 0; k.s < end; k.s += KEYS) {
-        k.cols = least(KEYS, a->keys - k.s);
+        k.cols = soma__least(KEYS, a->keys - k.s);
         forward_keys(&k, most, total);
     }
     for (int64_t i = 0; i < k.rows; i++) {
@@ -380,7 +373,7 @@ static void grad_q_block(void *context, int64_t block, int worker)
     memset(k.sum, 0, (size_t)(k.rows * a->depth) * sizeof(float));
     const int64_t end = seen_by_block(&k);
     for (k.s = 0; k.s < end; k.s += KEYS) {
-        k.cols = least(KEYS, a->keys - k.s);
+        k.cols = soma__least(KEYS, a->keys - k.s);
         const float *keys = key_row(&k, w->k, k.s);
         pack_rows(&k, k.panel[0], keys, key_step(a), k.cols);
         pack_rows(&k, k.panel[1], key_row(&k, w->v, k.s), key_step(a), k.cols);
@@ -417,14 +410,14 @@ static void grad_kv_block(void *context, int64_t block, int worker)
     const int64_t head = block / w->blocks % a->key_heads, row = 2 * a->depth;
     task k = {.b = block / w->blocks / a->key_heads, .s = block % w->blocks * KEYS};
     begin(&k, w, worker);
-    k.cols = least(KEYS, a->keys - k.s);
+    k.cols = soma__least(KEYS, a->keys - k.s);
     k.h = head * a->group;
     memset(k.sum, 0, (size_t)(k.cols * row) * sizeof(float));
     pack_rows(&k, k.panel[0], key_row(&k, w->k, k.s), key_step(a), k.cols);
     pack_rows(&k, k.panel[1], key_row(&k, w->v, k.s), key_step(a), k.cols);
     for (; k.h < (head + 1) * a->group; k.h++)
         for (k.t = 0; k.t < a->queries; k.t += QUERIES) {
-            k.rows = least(QUERIES, a->queries - k.t);
+            k.rows = soma__least(QUERIES, a->queries - k.t);
             if (seen_by_block(&k) > k.s)
                 grad_kv_queries(&k);
         }
@@ -442,7 +435,7 @@ static void run(const soma__call *call, const soma__isa_table *isa, bool gradien
                 soma__block_fn *block)
 {
     work w = start(call, isa, gradient);
-    w.blocks = keys ? ceil_div(w.a.keys, KEYS) : ceil_div(w.a.queries, QUERIES);
+    w.blocks = keys ? soma__ceil_div(w.a.keys, KEYS) : soma__ceil_div(w.a.queries, QUERIES);
     const int64_t heads = keys ? w.a.key_heads : w.a.heads;
     soma__parallel(call->pool, w.a.batch * heads * w.blocks, block, &w);
 }

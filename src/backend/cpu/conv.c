@@ -57,11 +57,6 @@ typedef struct gather {
     const float *right; /* all panels */
 } gather;
 
-static size_t floats_of(int64_t count, size_t size)
-{
-    return ((size_t)count * size + sizeof(float) - 1) / sizeof(float);
-}
-
 /* Everything that the shape decides; returns the floats of scratch. */
 static size_t arrange(gather *g, const soma__conv_sizes *s, bool forward, bool epilogue, bool pairs,
                       const soma__isa_table *isa, int threads)
@@ -74,8 +69,8 @@ static size_t arrange(gather *g, const soma__conv_sizes *s, bool forward, bool e
         g->src_size[d] = forward ? x_size[d] : y_size[d];
         g->dst_size[d] = forward ? y_size[d] : x_size[d];
         g->scale[d] = forward ? s->stride[d] : 1;
-        g->step[d] = forward ? 1 : soma__conv_least(s->stride[d], g->dst_size[d]);
-        positions *= soma__conv_ceil_div(g->dst_size[d], g->step[d]);
+        g->step[d] = forward ? 1 : soma__least(s->stride[d], g->dst_size[d]);
+        positions *= soma__ceil_div(g->dst_size[d], g->step[d]);
     }
     /* A stride beyond the image has a class for each pixel, of which most see no tap. */
     g->classes = g->step[0] * g->step[1];
@@ -85,39 +80,40 @@ static size_t arrange(gather *g, const soma__conv_sizes *s, bool forward, bool e
     g->out = forward ? s->group_o : s->group_c;
     g->staged = epilogue || g->classes > 1;
     g->narrow = g->in < NARROW && !pairs;
-    g->panels = soma__conv_ceil_div(g->out, nr);
+    g->panels = soma__ceil_div(g->out, nr);
     g->depth = s->taps * g->in;
 
     int64_t tiles = CHUNK_TILES;
     g->panels_a_task = g->panels;
     for (;;) {
         g->chunk = tiles * mr;
-        g->chunks = soma__conv_ceil_div(positions, g->chunk);
-        g->panel_tasks = soma__conv_ceil_div(g->panels, g->panels_a_task);
+        g->chunks = soma__ceil_div(positions, g->chunk);
+        g->panel_tasks = soma__ceil_div(g->panels, g->panels_a_task);
         if (g->chunks * g->panel_tasks * g->classes * s->groups >= TASKS)
             break;
         if (g->panels_a_task > 4)
-            g->panels_a_task = soma__conv_ceil_div(g->panels_a_task, 2);
+            g->panels_a_task = soma__ceil_div(g->panels_a_task, 2);
         else if (tiles > 2)
             tiles /= 2;
         else if (g->panels_a_task > 1)
-            g->panels_a_task = soma__conv_ceil_div(g->panels_a_task, 2);
+            g->panels_a_task = soma__ceil_div(g->panels_a_task, 2);
         else
             break;
     }
 
     size_t shared = 0, private = 0;
-    g->right_at = soma__conv_take(&shared, (size_t)(s->groups * g->panels * g->depth * nr));
-    g->zero_at = soma__conv_take(&shared, (size_t)g->src_c);
-    g->private_taps = soma__conv_take(&private, floats_of(s->taps, sizeof(tap)));
+    g->right_at = soma__take(&shared, (size_t)(s->groups * g->panels * g->depth * nr));
+    g->zero_at = soma__take(&shared, (size_t)g->src_c);
+    g->private_taps = soma__take(&private, soma__floats_of(s->taps, sizeof(tap)));
     g->private_table =
-        soma__conv_take(&private, floats_of(s->taps * g->chunk, sizeof(const float *)));
-    g->private_segments = soma__conv_take(&private, floats_of(s->taps, sizeof(soma__gemm_segment)));
-    g->private_left = soma__conv_take(&private, g->narrow ? (size_t)(g->depth * g->chunk) : 0);
+        soma__take(&private, soma__floats_of(s->taps * g->chunk, sizeof(const float *)));
+    g->private_segments =
+        soma__take(&private, soma__floats_of(s->taps, sizeof(soma__gemm_segment)));
+    g->private_left = soma__take(&private, g->narrow ? (size_t)(g->depth * g->chunk) : 0);
     g->private_block =
-        soma__conv_take(&private, g->staged ? (size_t)(g->chunk * g->panels_a_task * nr) : 0);
+        soma__take(&private, g->staged ? (size_t)(g->chunk * g->panels_a_task * nr) : 0);
     g->private_size = private;
-    g->private_at = soma__conv_take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
+    g->private_at = soma__take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
     return shared;
 }
 
@@ -142,7 +138,7 @@ static void pack_unit(void *context, int64_t unit, int worker)
     const int64_t nr = g->isa->gemm->nr, row = s->taps * s->group_c; /* of an output channel */
     (void)worker;
     int64_t group = unit / g->panels, j = unit % g->panels * nr;
-    int64_t count = soma__conv_least(nr, g->out - j), first = group * s->group_o * row;
+    int64_t count = soma__least(nr, g->out - j), first = group * s->group_o * row;
     float *to = g->packed + unit * g->depth * nr;
     const void *w = g->call->in[1].data;
     if (g->forward) {
@@ -213,7 +209,7 @@ static void fill_table(const gather *g, const tap *taps, int64_t tap_count, cons
 {
     int64_t row = first / size[1], col = first % size[1];
     for (int64_t p = 0; p < count;) {
-        int64_t length = soma__conv_least(size[1] - col, count - p);
+        int64_t length = soma__least(size[1] - col, count - p);
         fill_run(g, taps, tap_count, row / size[0], row % size[0], col, length, table + p);
         p += length;
         row++;
@@ -227,7 +223,7 @@ static void pack_left(const gather *g, int64_t taps, int64_t first_channel, int6
 {
     const int64_t mr = g->isa->gemm->mr;
     for (int64_t i = 0; i < count; i += mr) {
-        int64_t rows = soma__conv_least(mr, count - i);
+        int64_t rows = soma__least(mr, count - i);
         float *to = left + i * g->depth;
         for (int64_t t = 0; t < taps; t++) {
             const float *const *from = table + t * g->chunk + i;
@@ -286,13 +282,13 @@ static void compute(const gather *g, const block *b)
     for (int64_t p = 0; p < b->panels; p++) {
         int64_t j = (b->first_panel + p) * nr;
         const float *right = g->right + (b->group * g->panels + b->first_panel + p) * g->depth * nr;
-        tile.cols = soma__conv_least(nr, g->out - j);
+        tile.cols = soma__least(nr, g->out - j);
         int64_t t = 0;
         do {
-            int64_t count = soma__conv_least(pass, b->taps - t);
+            int64_t count = soma__least(pass, b->taps - t);
             tile.add = t > 0;
             for (int64_t i = 0; i < b->count; i += mr) {
-                tile.rows = soma__conv_least(mr, b->count - i);
+                tile.rows = soma__least(mr, b->count - i);
                 tile.segments = make_segments(g, b, i, t, count, right);
                 tile.c = b->c + i * b->c_step + p * nr;
                 run_tile(&tile);
@@ -336,16 +332,16 @@ static void gather_unit(void *context, int64_t unit, int worker)
     unit /= g->s.groups;
     const int64_t residue[2] = {unit / g->step[1], unit % g->step[1]};
     const int64_t size[2] = {
-        soma__conv_ceil_div(g->dst_size[0] - residue[0], g->step[0]),
-        soma__conv_ceil_div(g->dst_size[1] - residue[1], g->step[1]),
+        soma__ceil_div(g->dst_size[0] - residue[0], g->step[0]),
+        soma__ceil_div(g->dst_size[1] - residue[1], g->step[1]),
     };
     int64_t first = chunk * g->chunk;
-    b.count = soma__conv_least(g->chunk, g->s.N * size[0] * size[1] - first);
+    b.count = soma__least(g->chunk, g->s.N * size[0] * size[1] - first);
     if (b.count <= 0)
         return;
-    b.panels = soma__conv_least(g->panels_a_task, g->panels - b.first_panel);
+    b.panels = soma__least(g->panels_a_task, g->panels - b.first_panel);
     int64_t col0 = b.group * g->out + b.first_panel * nr;
-    int64_t cols = soma__conv_least(b.panels * nr, g->out - b.first_panel * nr);
+    int64_t cols = soma__least(b.panels * nr, g->out - b.first_panel * nr);
 
     b.taps = list_taps(g, residue, taps);
     fill_table(g, taps, b.taps, size, first, b.count, table);

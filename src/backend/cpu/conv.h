@@ -48,32 +48,15 @@ static inline bool soma__conv_is_depthwise(const soma__conv_sizes *s)
     return s->group_c == 1 && s->group_o == 1 && s->groups > 1;
 }
 
-static inline int64_t soma__conv_least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static inline int64_t soma__conv_ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* The positions j in [0, count) for which j·step + at lies in [0, size): [*first, *end). */
 static inline void soma__conv_valid(int64_t at, int64_t step, int64_t size, int64_t count,
                                     int64_t *first, int64_t *end)
 {
-    int64_t lo = at < 0 ? soma__conv_ceil_div(-at, step) : 0;
-    int64_t hi = size > at ? soma__conv_ceil_div(size - at, step) : 0;
-    hi = soma__conv_least(hi, count);
-    *first = soma__conv_least(lo, hi);
+    int64_t lo = at < 0 ? soma__ceil_div(-at, step) : 0;
+    int64_t hi = size > at ? soma__ceil_div(size - at, step) : 0;
+    hi = soma__least(hi, count);
+    *first = soma__least(lo, hi);
     *end = hi;
-}
-
-/* Scratch is handed out in floats, each piece at 64 bytes. */
-static inline size_t soma__conv_take(size_t *at, size_t floats)
-{
-    size_t here = *at;
-    *at += (floats + 15) & ~(size_t)15;
-    return here;
 }
 
 /* conv_planes.c: few channels in or out. */

@@ -37,22 +37,17 @@ typedef struct depthwise {
     int64_t parts, part_rows;
 } depthwise;
 
-static size_t floats_of(int64_t count, size_t size)
-{
-    return ((size_t)count * size + sizeof(float) - 1) / sizeof(float);
-}
-
 /* The turned weight; for each thread the taps of a row, pointers to them, and with an epilogue a
  * row of output pixels. */
 static size_t arrange(depthwise *g, const soma__conv_sizes *s, bool epilogue, int threads)
 {
     size_t shared = 0, private = 0;
-    soma__conv_take(&shared, (size_t)(s->taps * s->C));
-    soma__conv_take(&private, floats_of(s->taps, sizeof(row_tap)));
-    g->private_tables = soma__conv_take(&private, floats_of(2 * s->taps, sizeof(const float *)));
-    g->private_row = soma__conv_take(&private, epilogue ? (size_t)(s->Wo * s->C) : 0);
+    soma__take(&shared, (size_t)(s->taps * s->C));
+    soma__take(&private, soma__floats_of(s->taps, sizeof(row_tap)));
+    g->private_tables = soma__take(&private, soma__floats_of(2 * s->taps, sizeof(const float *)));
+    g->private_row = soma__take(&private, epilogue ? (size_t)(s->Wo * s->C) : 0);
     g->private_size = private;
-    size_t at = soma__conv_take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
+    size_t at = soma__take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
     g->private = g->weight ? g->weight + at : NULL;
     return shared;
 }
@@ -120,11 +115,11 @@ static void row_unit(void *context, int64_t row, int worker)
     float *dst =
         epilogue ? private + g->private_row : (float *)g->call->out[0].data + row * width * s->C;
     for (int64_t residue = 0; residue < g->step[1] && residue < width; residue++) {
-        int64_t columns = soma__conv_ceil_div(width - residue, g->step[1]);
+        int64_t columns = soma__ceil_div(width - residue, g->step[1]);
         int64_t count = list_taps(g, row, residue, columns, taps), lo = 0, hi = columns;
         for (int64_t t = 0; t < count; t++) {
             lo = taps[t].first > lo ? taps[t].first : lo;
-            hi = soma__conv_least(taps[t].end, hi);
+            hi = soma__least(taps[t].end, hi);
         }
         for (int64_t j = 0; j < columns;) {
             int64_t run = j == lo && hi > lo ? hi - lo : 1, used = 0;
@@ -178,8 +173,8 @@ void soma__depthwise_input_grad(const soma__conv_sizes *s, const soma__call *cal
 /* The rows of y are cut into parts by shape; each part has its own sums [taps,C]. */
 static int64_t cut_parts(const soma__conv_sizes *s)
 {
-    int64_t parts = soma__conv_least(PARTS, s->N * s->Ho);
-    parts = soma__conv_least(parts, COPY_VALUES / (s->taps * s->C));
+    int64_t parts = soma__least(PARTS, s->N * s->Ho);
+    parts = soma__least(parts, COPY_VALUES / (s->taps * s->C));
     return parts < 1 ? 1 : parts;
 }
 
@@ -220,7 +215,7 @@ static void add_taps(const depthwise *g, float *sums, int64_t row, int64_t u, in
             (row_tap){.row = x + from * s->W * s->C, .at = (v + t) * s->dilation[1] - s->pad[1]};
         soma__conv_valid(taps[t].at, s->stride[1], s->W, s->Wo, &taps[t].first, &taps[t].end);
         lo = taps[t].first > lo ? taps[t].first : lo;
-        hi = soma__conv_least(taps[t].end, hi);
+        hi = soma__least(taps[t].end, hi);
     }
     if (lo >= hi)
         lo = hi = 0;
@@ -238,12 +233,12 @@ static void weight_part(void *context, int64_t part, int worker)
     const soma__conv_sizes *s = g->s;
     (void)worker;
     float *sums = g->weight + part * s->taps * s->C;
-    int64_t end_row = soma__conv_least((part + 1) * g->part_rows, s->N * s->Ho);
+    int64_t end_row = soma__least((part + 1) * g->part_rows, s->N * s->Ho);
     memset(sums, 0, (size_t)(s->taps * s->C) * sizeof(float));
     for (int64_t row = part * g->part_rows; row < end_row; row++)
         for (int64_t u = 0; u < s->kernel[0]; u++)
             for (int64_t v = 0; v < s->kernel[1]; v += TAPS_AT_ONCE)
-                add_taps(g, sums, row, u, v, soma__conv_least(TAPS_AT_ONCE, s->kernel[1] - v));
+                add_taps(g, sums, row, u, v, soma__least(TAPS_AT_ONCE, s->kernel[1] - v));
 }
 
 void soma__depthwise_weight_grad(const soma__conv_sizes *s, const soma__call *call,
@@ -257,7 +252,7 @@ void soma__depthwise_weight_grad(const soma__conv_sizes *s, const soma__call *ca
                    .dst_size = {s->Ho, s->Wo},
                    .weight = call->scratch};
     g.parts = cut_parts(s);
-    g.part_rows = soma__conv_ceil_div(s->N * s->Ho, g.parts);
+    g.part_rows = soma__ceil_div(s->N * s->Ho, g.parts);
     soma__parallel(call->pool, g.parts, weight_part, &g);
     for (int64_t part = 1; part < g.parts; part++)
         isa->gemm->accumulate(g.weight, g.weight + part * s->taps * s->C, s->taps * s->C);

@@ -85,11 +85,11 @@ static int64_t size_planes(planes *g, int64_t band)
 /* Multiply-adds of vectors for one row of results and one value of k. */
 static int64_t cost_along(const planes *g, const soma__isa_table *isa)
 {
-    return g->dst_size[1] * soma__conv_ceil_div(g->out, isa->width);
+    return g->dst_size[1] * soma__ceil_div(g->out, isa->width);
 }
 static int64_t cost_across(const planes *g, const soma__isa_table *isa)
 {
-    return g->out * soma__conv_ceil_div(g->dst_size[1], isa->width);
+    return g->out * soma__ceil_div(g->dst_size[1], isa->width);
 }
 
 bool soma__conv_suits_planes(const soma__conv_sizes *s, bool forward, const soma__isa_table *isa)
@@ -120,29 +120,29 @@ static size_t arrange(planes *g, const soma__conv_sizes *s, bool forward, bool e
     g->epilogue = epilogue;
     g->across = cost_across(g, isa) < cost_along(g, isa);
     int64_t cells = g->across ? g->out : g->dst_size[1]; /* that are rows of tiles */
-    g->height = soma__conv_ceil_div(cells, soma__conv_ceil_div(cells, mr));
+    g->height = soma__ceil_div(cells, soma__ceil_div(cells, mr));
     g->width = g->across ? g->height : nr;
-    g->panels = soma__conv_ceil_div(g->out, g->width);
+    g->panels = soma__ceil_div(g->out, g->width);
 
     const int64_t row = g->dst_size[1] * g->out;
     g->band = g->dst_size[0];
     for (;;) {
-        g->bands = soma__conv_ceil_div(g->dst_size[0], g->band);
+        g->bands = soma__ceil_div(g->dst_size[0], g->band);
         bool fits = size_planes(g, g->band) <= BAND_FLOATS && g->band * row <= BAND_FLOATS;
         bool enough = g->bands * s->N >= TASKS || g->band <= LEAST_BAND;
         if (g->band == 1 || (fits && enough))
             break;
-        g->band = soma__conv_ceil_div(g->band, 2);
+        g->band = soma__ceil_div(g->band, 2);
     }
 
     size_t shared = 0, private = 0;
-    g->weights_at = soma__conv_take(&shared, (size_t)(g->panels * g->depth * g->width));
-    g->private_planes = soma__conv_take(&private, (size_t)(g->in * g->plane));
-    g->private_block = soma__conv_take(&private, epilogue ? (size_t)(g->band * row) : 0);
+    g->weights_at = soma__take(&shared, (size_t)(g->panels * g->depth * g->width));
+    g->private_planes = soma__take(&private, (size_t)(g->in * g->plane));
+    g->private_block = soma__take(&private, epilogue ? (size_t)(g->band * row) : 0);
     g->private_segments =
-        soma__conv_take(&private, (size_t)s->taps * sizeof(soma__gemm_segment) / sizeof(float));
+        soma__take(&private, (size_t)s->taps * sizeof(soma__gemm_segment) / sizeof(float));
     g->private_size = private;
-    g->private_at = soma__conv_take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
+    g->private_at = soma__take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
     return shared;
 }
 
@@ -153,7 +153,7 @@ static void pack_unit(void *context, int64_t panel, int worker)
     const soma__conv_sizes *s = &g->s;
     const soma__isa_gemm *gemm = g->isa->gemm;
     const float *w = g->call->in[1].data;
-    int64_t first = panel * g->width, count = soma__conv_least(g->width, g->out - first);
+    int64_t first = panel * g->width, count = soma__least(g->width, g->out - first);
     float *to = g->packed + panel * g->depth * g->width;
     (void)worker;
     if (g->forward) {
@@ -223,10 +223,10 @@ static void row_along(const planes *g, const soma__gemm_tile *taps, float *to)
     tile.right_step = g->width;
     tile.c_step = g->out;
     for (int64_t p = 0; p < g->panels; p++) {
-        tile.cols = soma__conv_least(g->width, g->out - p * g->width);
+        tile.cols = soma__least(g->width, g->out - p * g->width);
         tile.right_at = p * g->depth * g->width;
         for (int64_t j = 0; j < g->dst_size[1]; j += g->height) {
-            tile.rows = soma__conv_least(g->height, g->dst_size[1] - j);
+            tile.rows = soma__least(g->height, g->dst_size[1] - j);
             tile.left_at = j;
             tile.c = to + j * g->out + p * g->width;
             g->isa->gemm->tile(&tile);
@@ -244,10 +244,10 @@ static void row_across(const planes *g, const soma__gemm_tile *taps, float *to)
     tile.c = turned;
     tile.c_step = nr;
     for (int64_t j = 0; j < g->dst_size[1]; j += nr) {
-        tile.cols = soma__conv_least(nr, g->dst_size[1] - j);
+        tile.cols = soma__least(nr, g->dst_size[1] - j);
         tile.right_at = j;
         for (int64_t p = 0; p < g->panels; p++) {
-            tile.rows = soma__conv_least(g->width, g->out - p * g->width);
+            tile.rows = soma__least(g->width, g->out - p * g->width);
             tile.left_at = p * g->depth * g->width;
             g->isa->gemm->tile(&tile);
             g->isa->gemm->transpose(to + j * g->out + p * g->width, g->out, turned, nr, tile.rows,
@@ -263,7 +263,7 @@ static void band_unit(void *context, int64_t unit, int worker)
     float *from = private + g->private_planes;
     soma__gemm_segment *segment = (void *)(private + g->private_segments);
     int64_t image = unit / g->bands, first = unit % g->bands * g->band;
-    int64_t band = soma__conv_least(g->band, g->dst_size[0] - first);
+    int64_t band = soma__least(g->band, g->dst_size[0] - first);
     if (band <= 0)
         return;
     int64_t pixel = (image * g->dst_size[0] + first) * g->dst_size[1];

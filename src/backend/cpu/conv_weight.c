@@ -44,25 +44,15 @@ typedef struct sums {
     float *scratch;
 } sums;
 
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static size_t floats_of(int64_t count, size_t size)
-{
-    return ((size_t)count * size + sizeof(float) - 1) / sizeof(float);
-}
-
 /* Multiply-adds of vectors for one pixel, as wide and as narrow. */
 static int64_t cost_wide(const soma__conv_sizes *s, int64_t taps, int64_t cols,
                          const soma__isa_table *isa)
 {
-    return taps * s->group_o * soma__conv_ceil_div(cols, isa->width);
+    return taps * s->group_o * soma__ceil_div(cols, isa->width);
 }
 static int64_t cost_narrow(const soma__conv_sizes *s, const soma__isa_table *isa)
 {
-    return s->taps * s->group_c * soma__conv_ceil_div(s->group_o, isa->width);
+    return s->taps * s->group_c * soma__ceil_div(s->group_o, isa->width);
 }
 
 /* Makes each row of the kernel one tap, where that pays. */
@@ -91,35 +81,35 @@ static size_t arrange(sums *g, const soma__conv_sizes *sizes, const soma__isa_ta
     g->narrow = !join_rows(&g->s, isa) && s->group_c < NARROW;
     g->values = s->O * s->taps * s->group_c;
     int64_t rows = s->N * s->Ho;
-    g->parts = soma__conv_least(PARTS, soma__conv_ceil_div(rows * s->Wo, PART_PIXELS));
-    g->parts = soma__conv_least(g->parts, COPY_VALUES / most(g->values, 1));
-    g->parts = most(soma__conv_least(g->parts, rows), 1);
-    g->part_rows = most(soma__conv_ceil_div(rows, g->parts), 1);
+    g->parts = soma__least(PARTS, soma__ceil_div(rows * s->Wo, PART_PIXELS));
+    g->parts = soma__least(g->parts, COPY_VALUES / soma__most(g->values, 1));
+    g->parts = soma__most(soma__least(g->parts, rows), 1);
+    g->part_rows = soma__most(soma__ceil_div(rows, g->parts), 1);
     g->taps_a_task = s->taps;
     while (!g->narrow && g->taps_a_task > 1 &&
-           g->parts * s->groups * soma__conv_ceil_div(s->taps, g->taps_a_task) < TASKS)
-        g->taps_a_task = soma__conv_ceil_div(g->taps_a_task, 2);
-    g->tap_tasks = soma__conv_ceil_div(s->taps, g->taps_a_task);
-    g->chunk_rows = most(CHUNK_PIXELS / most(s->Wo, 1), 1);
+           g->parts * s->groups * soma__ceil_div(s->taps, g->taps_a_task) < TASKS)
+        g->taps_a_task = soma__ceil_div(g->taps_a_task, 2);
+    g->tap_tasks = soma__ceil_div(s->taps, g->taps_a_task);
+    g->chunk_rows = soma__most(CHUNK_PIXELS / soma__most(s->Wo, 1), 1);
     g->segments = g->chunk_rows;
     int64_t table = 0;
     if (g->narrow) {
         /* A row's middle is one segment and each pixel at its ends another. */
         int64_t reach = (s->kernel[1] - 1) * s->dilation[1];
-        int64_t ends = soma__conv_least(s->Wo, 2 * (s->pad[1] + reach) + 2);
+        int64_t ends = soma__least(s->Wo, 2 * (s->pad[1] + reach) + 2);
         g->segments = g->chunk_rows * (1 + ends);
         table = g->segments * s->taps * s->group_c;
     }
     size_t shared = 0, private = 0;
     /* Only the middle of a row is longer than one pixel, and it lies within a row of x. */
     size_t zeros = g->narrow ? (size_t)(s->W * s->C) : 0;
-    g->zero_at = soma__conv_take(&shared, zeros);
-    g->copies_at = soma__conv_take(&shared, (size_t)(g->parts * g->values));
+    g->zero_at = soma__take(&shared, zeros);
+    g->copies_at = soma__take(&shared, (size_t)(g->parts * g->values));
     g->private_segments =
-        soma__conv_take(&private, floats_of(g->segments, sizeof(soma__gemm_segment)));
-    g->private_rows = soma__conv_take(&private, floats_of(table, sizeof(const float *)));
+        soma__take(&private, soma__floats_of(g->segments, sizeof(soma__gemm_segment)));
+    g->private_rows = soma__take(&private, soma__floats_of(table, sizeof(const float *)));
     g->private_size = private;
-    g->private_at = soma__conv_take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
+    g->private_at = soma__take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
     return shared;
 }
 
@@ -165,25 +155,24 @@ static void wide_unit(void *context, int64_t unit, int worker)
     int64_t tap0 = unit % g->tap_tasks * g->taps_a_task;
     unit /= g->tap_tasks;
     int64_t group = unit % s->groups, part = unit / s->groups;
-    int64_t tap_end = soma__conv_least(tap0 + g->taps_a_task, s->taps);
+    int64_t tap_end = soma__least(tap0 + g->taps_a_task, s->taps);
     int64_t first = part * g->part_rows;
-    int64_t end = soma__conv_least(first + g->part_rows, s->N * s->Ho);
+    int64_t end = soma__least(first + g->part_rows, s->N * s->Ho);
     int64_t step = s->taps * s->group_c;
-    int64_t height =
-        soma__conv_ceil_div(s->group_o, soma__conv_ceil_div(s->group_o, mr)); /* even tiles */
+    int64_t height = soma__ceil_div(s->group_o, soma__ceil_div(s->group_o, mr)); /* even tiles */
     float *copy = g->scratch + g->copies_at + part * g->values + group * s->group_o * step;
     soma__gemm_tile tile = {
         .segment = segment, .left_step = s->O, .right_step = s->stride[1] * s->C, .c_step = step};
     int64_t row = first;
     do {
-        int64_t row_end = soma__conv_least(row + g->chunk_rows, end);
+        int64_t row_end = soma__least(row + g->chunk_rows, end);
         tile.add = row > first;
         for (int64_t t = tap0; t < tap_end; t++) {
             tile.segments = wide_segments(g, t, row, row_end, segment);
             for (int64_t i = 0; i < s->group_o; i += height)
                 for (int64_t j = 0; j < s->group_c; j += nr) {
-                    tile.rows = soma__conv_least(height, s->group_o - i);
-                    tile.cols = soma__conv_least(nr, s->group_c - j);
+                    tile.rows = soma__least(height, s->group_o - i);
+                    tile.cols = soma__least(nr, s->group_c - j);
                     tile.left_at = group * s->group_o + i;
                     tile.right_at = group * s->group_c + j;
                     tile.c = copy + i * step + t * s->group_c + j;
@@ -249,7 +238,7 @@ static void narrow_unit(void *context, int64_t unit, int worker)
     const float **pointers = (void *)(private + g->private_rows);
     int64_t group = unit % s->groups, part = unit / s->groups;
     int64_t first = part * g->part_rows;
-    int64_t end = soma__conv_least(first + g->part_rows, s->N * s->Ho);
+    int64_t end = soma__least(first + g->part_rows, s->N * s->Ho);
     const int64_t width = s->taps * s->group_c;
     float *copy = g->scratch + g->copies_at + part * g->values + group * width * s->group_o;
     soma__gemm_tile tile = {.segment = segment,
@@ -258,13 +247,13 @@ static void narrow_unit(void *context, int64_t unit, int worker)
                             .c_step = s->group_o};
     int64_t row = first;
     do {
-        int64_t row_end = soma__conv_least(row + g->chunk_rows, end);
+        int64_t row_end = soma__least(row + g->chunk_rows, end);
         tile.add = row > first;
         tile.segments = narrow_segments(g, group, row, row_end, segment, pointers);
         for (int64_t i = 0; i < width; i += mr) {
-            tile.rows = soma__conv_least(mr, width - i);
+            tile.rows = soma__least(mr, width - i);
             for (int64_t j = 0; j < s->group_o; j += nr) {
-                tile.cols = soma__conv_least(nr, s->group_o - j);
+                tile.cols = soma__least(nr, s->group_o - j);
                 tile.right_at = group * s->group_o + j;
                 tile.c = copy + i * s->group_o + j;
                 g->tile(&tile);
@@ -283,7 +272,7 @@ static void sum_unit(void *context, int64_t unit, int worker)
 {
     const sums *g = context;
     (void)worker;
-    int64_t first = unit * SUM_VALUES, count = soma__conv_least(SUM_VALUES, g->values - first);
+    int64_t first = unit * SUM_VALUES, count = soma__least(SUM_VALUES, g->values - first);
     float *sum = g->scratch + g->copies_at + first;
     for (int64_t part = 1; part < g->parts; part++)
         g->isa->gemm->accumulate(sum, sum + part * g->values, count);
@@ -370,7 +359,7 @@ void soma__run_conv2d_weight_grad(const soma__call *call, const soma__isa_table 
         memset(g.scratch + g.zero_at, 0, (size_t)(s.W * s.C) * sizeof(float));
     soma__parallel(call->pool, g.parts * s.groups * (g.narrow ? 1 : g.tap_tasks),
                    g.narrow ? narrow_unit : wide_unit, &g);
-    soma__parallel(call->pool, soma__conv_ceil_div(g.values, SUM_VALUES), sum_unit, &g);
+    soma__parallel(call->pool, soma__ceil_div(g.values, SUM_VALUES), sum_unit, &g);
     if (g.narrow)
         soma__parallel(call->pool, s.groups, turn_unit, &g);
 }

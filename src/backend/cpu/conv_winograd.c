@@ -56,11 +56,6 @@ typedef struct winograd {
     const float *weights; /* U by tiles, packed taps or NULL by weights */
 } winograd;
 
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Everything that the shape decides; returns the floats of scratch. */
 static size_t arrange(winograd *g, int m, const soma__conv_sizes *s, bool forward, bool epilogue,
                       const soma__isa_table *isa, int threads)
@@ -77,7 +72,7 @@ static size_t arrange(winograd *g, int m, const soma__conv_sizes *s, bool forwar
     g->out = forward ? s->O : s->C;
     g->grid = soma__winograd_grid_of(m, s->N, g->dst_size[0], g->dst_size[1]);
     g->points = (int64_t)g->grid.n * g->grid.n;
-    g->panels = soma__conv_ceil_div(g->out, nr);
+    g->panels = soma__ceil_div(g->out, nr);
     g->row = soma__winograd_row(g->in);
     g->by_tiles = g->points * g->in * g->panels * nr <= WEIGHTS_FLOATS && g->grid.tiles > 2 * mr;
 
@@ -86,32 +81,32 @@ static size_t arrange(winograd *g, int m, const soma__conv_sizes *s, bool forwar
         g->stretch = m == 6 ? STRETCH : g->in;
         g->block = BLOCK_TILES / mr * mr;
     } else {
-        g->stretch = soma__conv_least(g->in, STRETCH);
-        g->span = soma__conv_least(g->span, most(SPAN_FLOATS / (g->points * g->row), 4 * mr));
-        g->block = most(BLOCK_FLOATS / (g->points * nr) / mr * mr, mr);
-        while (g->block > mr && soma__conv_ceil_div(g->span, g->block) * g->panels < TASKS)
-            g->block = soma__conv_ceil_div(g->block / 2, mr) * mr;
+        g->stretch = soma__least(g->in, STRETCH);
+        g->span = soma__least(g->span, soma__most(SPAN_FLOATS / (g->points * g->row), 4 * mr));
+        g->block = soma__most(BLOCK_FLOATS / (g->points * nr) / mr * mr, mr);
+        while (g->block > mr && soma__ceil_div(g->span, g->block) * g->panels < TASKS)
+            g->block = soma__ceil_div(g->block / 2, mr) * mr;
     }
-    g->block = soma__conv_least(g->block, g->span);
-    g->block = soma__conv_ceil_div(g->span, soma__conv_ceil_div(g->span, g->block)); /* even */
+    g->block = soma__least(g->block, g->span);
+    g->block = soma__ceil_div(g->span, soma__ceil_div(g->span, g->block)); /* even */
     g->v_plane = soma__winograd_plane((g->by_tiles ? g->block : g->span) * g->row);
     g->m_plane = soma__winograd_plane(soma__winograd_row(g->block * nr));
     g->u_plane =
         g->by_tiles ? g->in * nr : soma__winograd_plane(soma__winograd_row(g->stretch * nr));
     g->u_panel = g->points * g->u_plane;
-    g->run = soma__conv_least(g->block, g->grid.cols);
+    g->run = soma__least(g->block, g->grid.cols);
 
     size_t shared = 0, private = 0;
-    g->zero_at = soma__conv_take(&shared, (size_t)g->in);
-    g->u_at = soma__conv_take(&shared, g->by_tiles ? (size_t)(g->panels * g->u_panel) : 0);
-    g->v_at = soma__conv_take(&shared, g->by_tiles ? 0 : (size_t)(g->points * g->v_plane));
-    g->private_u = soma__conv_take(&private, g->by_tiles ? 0 : (size_t)g->u_panel);
-    g->private_v = soma__conv_take(&private, g->by_tiles ? (size_t)(g->points * g->v_plane) : 0);
-    g->private_m = soma__conv_take(&private, (size_t)(g->points * g->m_plane));
+    g->zero_at = soma__take(&shared, (size_t)g->in);
+    g->u_at = soma__take(&shared, g->by_tiles ? (size_t)(g->panels * g->u_panel) : 0);
+    g->v_at = soma__take(&shared, g->by_tiles ? 0 : (size_t)(g->points * g->v_plane));
+    g->private_u = soma__take(&private, g->by_tiles ? 0 : (size_t)g->u_panel);
+    g->private_v = soma__take(&private, g->by_tiles ? (size_t)(g->points * g->v_plane) : 0);
+    g->private_m = soma__take(&private, (size_t)(g->points * g->m_plane));
     int64_t stage = epilogue ? g->run * g->grid.m * g->grid.m * nr : 0;
-    g->private_stage = soma__conv_take(&private, (size_t)stage);
+    g->private_stage = soma__take(&private, (size_t)stage);
     g->private_size = private;
-    g->private_at = soma__conv_take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
+    g->private_at = soma__take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
     return shared;
 }
 
@@ -129,7 +124,7 @@ static void pack_taps(const winograd *g, int64_t panel, int64_t first, int64_t c
 {
     const soma__conv_sizes *s = &g->s;
     const int64_t nr = g->isa->gemm->nr, depth = 9 * s->C;
-    int64_t j = panel * nr, cols = soma__conv_least(nr, g->out - j);
+    int64_t j = panel * nr, cols = soma__least(nr, g->out - j);
     const float *w = g->call->in[1].data;
     for (int64_t t = 0; t < 9; t++, to += tap_step) {
         if (g->forward) {
@@ -156,9 +151,9 @@ static void make_weights(const winograd *g, int64_t panel, int64_t first, int64_
 static void weights_unit(void *context, int64_t unit, int worker)
 {
     const winograd *g = context;
-    const int64_t nr = g->isa->gemm->nr, stretches = soma__conv_ceil_div(g->in, STRETCH);
+    const int64_t nr = g->isa->gemm->nr, stretches = soma__ceil_div(g->in, STRETCH);
     int64_t panel = unit / stretches, first = unit % stretches * STRETCH;
-    int64_t count = soma__conv_least(STRETCH, g->in - first);
+    int64_t count = soma__least(STRETCH, g->in - first);
     (void)worker;
     if (g->by_tiles)
         make_weights(g, panel, first, count, g->made + panel * g->u_panel + first * nr);
@@ -186,7 +181,7 @@ static void input_unit(void *context, int64_t unit, int worker)
     const winograd *g = context;
     (void)worker;
     int64_t first = unit * INPUT_TILES;
-    make_input(g, g->span_first + first, soma__conv_least(INPUT_TILES, g->span_tiles - first),
+    make_input(g, g->span_first + first, soma__least(INPUT_TILES, g->span_tiles - first),
                g->scratch + g->v_at + first * g->row);
 }
 
@@ -208,11 +203,11 @@ static void multiply(const winograd *g, const float *v, const float *u, int64_t 
                             .left_at = first,
                             .c_step = nr,
                             .add = first > 0};
-    int64_t height = soma__conv_ceil_div(count, soma__conv_ceil_div(count, mr));
+    int64_t height = soma__ceil_div(count, soma__ceil_div(count, mr));
     for (int64_t p = 0; p < g->points; p++) {
         segment.right = u + p * g->u_plane;
         for (int64_t i = 0; i < count; i += height) {
-            tile.rows = soma__conv_least(height, count - i);
+            tile.rows = soma__least(height, count - i);
             for (int64_t r = 0; r < tile.rows; r++)
                 rows[r] = v + p * g->v_plane + (i + r) * g->row;
             tile.c = m + p * g->m_plane + i * nr;
@@ -233,8 +228,8 @@ static void finish_run(const winograd *g, int64_t tile, int64_t count, const flo
     const int64_t size = grid->m, nr = g->isa->gemm->nr;
     int64_t image = tile / (grid->rows * grid->cols), at = tile % (grid->rows * grid->cols);
     int64_t h = at / grid->cols * size, w = at % grid->cols * size;
-    int64_t high = soma__conv_least(size, g->dst_size[0] - h);
-    int64_t wide = soma__conv_least(count * size, g->dst_size[1] - w);
+    int64_t high = soma__least(size, g->dst_size[0] - h);
+    int64_t wide = soma__least(count * size, g->dst_size[1] - w);
     int64_t pixel = (image * g->dst_size[0] + h) * g->dst_size[1] + w;
     const bool epilogue = g->call->program != NULL;
     float *to = epilogue ? stage : (float *)g->call->out[0].data + pixel * g->out + col0;
@@ -265,7 +260,7 @@ static void finish(const winograd *g, int64_t first, int64_t count, const float 
 {
     const int64_t nr = g->isa->gemm->nr;
     for (int64_t t = 0; t < count;) {
-        int64_t run = soma__conv_least(g->grid.cols - (first + t) % g->grid.cols, count - t);
+        int64_t run = soma__least(g->grid.cols - (first + t) % g->grid.cols, count - t);
         finish_run(g, first + t, run, m + t * nr, stage, col0, cols);
         t += run;
     }
@@ -277,13 +272,13 @@ static void tiles_unit(void *context, int64_t unit, int worker)
     const winograd *g = context;
     const int64_t nr = g->isa->gemm->nr;
     float *private = private_of(g, worker), *m = private + g->private_m;
-    int64_t first = unit * g->block, count = soma__conv_least(g->block, g->grid.tiles - first);
+    int64_t first = unit * g->block, count = soma__least(g->block, g->grid.tiles - first);
     make_input(g, first, count, private + g->private_v);
     for (int64_t panel = 0; panel < g->panels; panel++) {
-        int64_t cols = soma__conv_least(nr, g->out - panel * nr);
+        int64_t cols = soma__least(nr, g->out - panel * nr);
         for (int64_t at = 0; at < g->in; at += g->stretch)
             multiply(g, private + g->private_v, g->weights + panel * g->u_panel + at * nr, at,
-                     soma__conv_least(g->stretch, g->in - at), count, cols, m);
+                     soma__least(g->stretch, g->in - at), count, cols, m);
         finish(g, first, count, m, private + g->private_stage, panel * nr, cols);
     }
 }
@@ -295,10 +290,10 @@ static void panel_unit(void *context, int64_t unit, int worker)
     const int64_t nr = g->isa->gemm->nr;
     float *private = private_of(g, worker), *m = private + g->private_m;
     int64_t panel = unit % g->panels, at = unit / g->panels * g->block;
-    int64_t count = soma__conv_least(g->block, g->span_tiles - at);
-    int64_t cols = soma__conv_least(nr, g->out - panel * nr);
+    int64_t count = soma__least(g->block, g->span_tiles - at);
+    int64_t cols = soma__least(nr, g->out - panel * nr);
     for (int64_t first = 0; first < g->in; first += g->stretch) {
-        int64_t length = soma__conv_least(g->stretch, g->in - first);
+        int64_t length = soma__least(g->stretch, g->in - first);
         float *u = private + g->private_u;
         if (g->weights)
             g->isa->winograd->weight(g->grid.m, g->weights + (panel * g->in + first) * 9 * nr,
@@ -313,7 +308,7 @@ static void panel_unit(void *context, int64_t unit, int worker)
 
 static int64_t weights_units(const winograd *g)
 {
-    return g->panels * soma__conv_ceil_div(g->in, STRETCH);
+    return g->panels * soma__ceil_div(g->in, STRETCH);
 }
 
 static void run(winograd *g, const soma__call *call)
@@ -327,14 +322,14 @@ static void run(winograd *g, const soma__call *call)
             g->weights = g->made = g->scratch + g->u_at;
             soma__parallel(call->pool, weights_units(g), weights_unit, g);
         }
-        soma__parallel(call->pool, soma__conv_ceil_div(g->grid.tiles, g->block), tiles_unit, g);
+        soma__parallel(call->pool, soma__ceil_div(g->grid.tiles, g->block), tiles_unit, g);
         return;
     }
     for (g->span_first = 0; g->span_first < g->grid.tiles; g->span_first += g->span) {
-        g->span_tiles = soma__conv_least(g->span, g->grid.tiles - g->span_first);
-        soma__parallel(call->pool, soma__conv_ceil_div(g->span_tiles, INPUT_TILES), input_unit, g);
-        soma__parallel(call->pool, soma__conv_ceil_div(g->span_tiles, g->block) * g->panels,
-                       panel_unit, g);
+        g->span_tiles = soma__least(g->span, g->grid.tiles - g->span_first);
+        soma__parallel(call->pool, soma__ceil_div(g->span_tiles, INPUT_TILES), input_unit, g);
+        soma__parallel(call->pool, soma__ceil_div(g->span_tiles, g->block) * g->panels, panel_unit,
+                       g);
     }
 }
 

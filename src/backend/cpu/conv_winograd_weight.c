@@ -33,11 +33,6 @@ typedef struct sums {
     float *scratch;
 } sums;
 
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Everything that the shape decides; returns the floats of scratch. */
 static size_t arrange(sums *g, int m, const soma__conv_sizes *s, const soma__isa_table *isa,
                       int threads)
@@ -47,33 +42,33 @@ static size_t arrange(sums *g, int m, const soma__conv_sizes *s, const soma__isa
     g->points = (int64_t)g->grid.n * g->grid.n;
     g->v_row = soma__winograd_row(s->C);
     g->w_row = soma__winograd_row(s->O);
-    g->span = soma__conv_least(g->grid.tiles,
-                               most(SPAN_FLOATS / (g->points * (g->v_row + g->w_row)), 4 * mr));
-    g->span = most(g->span, 1);
-    g->span = soma__conv_ceil_div(g->grid.tiles, soma__conv_ceil_div(g->grid.tiles, g->span));
+    g->span = soma__least(g->grid.tiles,
+                          soma__most(SPAN_FLOATS / (g->points * (g->v_row + g->w_row)), 4 * mr));
+    g->span = soma__most(g->span, 1);
+    g->span = soma__ceil_div(g->grid.tiles, soma__ceil_div(g->grid.tiles, g->span));
 
     g->height = BLOCK_HEIGHT / mr * mr;
-    g->width = most(BLOCK_WIDTH / nr, 1) * nr;
-    while (soma__conv_ceil_div(s->O, g->height) * soma__conv_ceil_div(s->C, g->width) < TASKS &&
+    g->width = soma__most(BLOCK_WIDTH / nr, 1) * nr;
+    while (soma__ceil_div(s->O, g->height) * soma__ceil_div(s->C, g->width) < TASKS &&
            (g->height > mr || g->width > nr)) {
         if (g->height > mr)
-            g->height = soma__conv_ceil_div(g->height / 2, mr) * mr;
+            g->height = soma__ceil_div(g->height / 2, mr) * mr;
         else
-            g->width = soma__conv_ceil_div(g->width / 2, nr) * nr;
+            g->width = soma__ceil_div(g->width / 2, nr) * nr;
     }
-    g->down = soma__conv_ceil_div(s->O, g->height);
-    g->height = soma__conv_ceil_div(s->O, g->down); /* even blocks */
-    g->across = soma__conv_ceil_div(s->C, g->width);
+    g->down = soma__ceil_div(s->O, g->height);
+    g->height = soma__ceil_div(s->O, g->down); /* even blocks */
+    g->across = soma__ceil_div(s->C, g->width);
     g->v_plane = soma__winograd_plane(g->span * g->v_row);
     g->w_plane = soma__winograd_plane(g->span * g->w_row);
     g->s_plane = soma__winograd_plane(soma__winograd_row(g->height * g->width));
 
     size_t shared = 0;
-    g->zero_at = soma__conv_take(&shared, (size_t)most(s->C, s->O));
-    g->v_at = soma__conv_take(&shared, (size_t)(g->points * g->v_plane));
-    g->w_at = soma__conv_take(&shared, (size_t)(g->points * g->w_plane));
+    g->zero_at = soma__take(&shared, (size_t)soma__most(s->C, s->O));
+    g->v_at = soma__take(&shared, (size_t)(g->points * g->v_plane));
+    g->w_at = soma__take(&shared, (size_t)(g->points * g->w_plane));
     g->private_size = (size_t)(g->points * g->s_plane);
-    g->private_at = soma__conv_take(&shared, g->private_size * (size_t)(threads < 1 ? 1 : threads));
+    g->private_at = soma__take(&shared, g->private_size * (size_t)(threads < 1 ? 1 : threads));
     return shared;
 }
 
@@ -88,7 +83,7 @@ static void tiles_unit(void *context, int64_t unit, int worker)
     const float *window[SOMA__WINOGRAD_MAX_POINTS];
     (void)worker;
     int64_t first = unit * INPUT_TILES;
-    int64_t end = soma__conv_least(first + INPUT_TILES, g->span_tiles);
+    int64_t end = soma__least(first + INPUT_TILES, g->span_tiles);
     for (int64_t t = first; t < end; t++) {
         int64_t tile = g->span_first + t, each = grid->rows * grid->cols;
         int64_t image = tile / each, at = tile % each;
@@ -112,9 +107,8 @@ static void block_unit(void *context, int64_t unit, int worker)
     const int64_t mr = g->isa->gemm->mr, nr = g->isa->gemm->nr;
     float *block = g->scratch + g->private_at + (size_t)worker * g->private_size;
     int64_t o = unit / g->across * g->height, c = unit % g->across * g->width;
-    int64_t rows = soma__conv_least(g->height, s->O - o),
-            cols = soma__conv_least(g->width, s->C - c);
-    int64_t even = soma__conv_ceil_div(rows, soma__conv_ceil_div(rows, mr));
+    int64_t rows = soma__least(g->height, s->O - o), cols = soma__least(g->width, s->C - c);
+    int64_t even = soma__ceil_div(rows, soma__ceil_div(rows, mr));
     soma__gemm_segment segment = {.length = g->span_tiles};
     soma__gemm_tile tile = {.segment = &segment,
                             .segments = 1,
@@ -126,8 +120,8 @@ static void block_unit(void *context, int64_t unit, int worker)
         segment.right = g->scratch + g->v_at + p * g->v_plane + c;
         for (int64_t j = 0; j < cols; j += nr)
             for (int64_t i = 0; i < rows; i += even) {
-                tile.rows = soma__conv_least(even, rows - i);
-                tile.cols = soma__conv_least(nr, cols - j);
+                tile.rows = soma__least(even, rows - i);
+                tile.cols = soma__least(nr, cols - j);
                 tile.left_at = i;
                 tile.right_at = j;
                 tile.c = block + p * g->s_plane + i * g->width + j;
@@ -169,10 +163,10 @@ void soma__winograd_weight_run(int m, const soma__call *call, const soma__isa_ta
     arrange(&g, m, &s, isa, soma__pool_threads(call->pool));
     g.call = call;
     g.scratch = call->scratch;
-    memset(g.scratch + g.zero_at, 0, (size_t)most(s.C, s.O) * sizeof(float));
+    memset(g.scratch + g.zero_at, 0, (size_t)soma__most(s.C, s.O) * sizeof(float));
     for (g.span_first = 0; g.span_first < g.grid.tiles; g.span_first += g.span) {
-        g.span_tiles = soma__conv_least(g.span, g.grid.tiles - g.span_first);
-        soma__parallel(call->pool, soma__conv_ceil_div(g.span_tiles, INPUT_TILES), tiles_unit, &g);
+        g.span_tiles = soma__least(g.span, g.grid.tiles - g.span_first);
+        soma__parallel(call->pool, soma__ceil_div(g.span_tiles, INPUT_TILES), tiles_unit, &g);
         soma__parallel(call->pool, g.down * g.across, block_unit, &g);
     }
 }

@@ -22,6 +22,7 @@
 #define SOMA__GEMM_H
 
 #include "backend/cpu/isa.h"
+#include "backend/cpu/sizes.h"
 
 typedef struct soma__gemm_segment {
     const float *left;        /* or, where NULL, */

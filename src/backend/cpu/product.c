@@ -79,19 +79,11 @@ typedef struct work {
     int64_t round; /* counted from 1 */
 } work;
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
 /* `size` cut into equal pieces of at most `limit`, each rounded up to a multiple of `unit`. */
 static int64_t even(int64_t size, int64_t limit, int64_t unit)
 {
-    int64_t pieces = ceil_div(size, limit);
-    return pieces < 1 ? unit : ceil_div(ceil_div(size, pieces), unit) * unit;
+    int64_t pieces = soma__ceil_div(size, limit);
+    return pieces < 1 ? unit : soma__ceil_div(soma__ceil_div(size, pieces), unit) * unit;
 }
 
 /* --- decisions ----------------------------------------------------------------------------------
@@ -151,7 +143,7 @@ static void cut_blocks(layout *l, int64_t nr, int threads)
 {
     int64_t m = l->span_m, n = l->span_n;
     for (;;) {
-        int64_t tasks = ceil_div(l->span_m, m) * ceil_div(l->span_n, n);
+        int64_t tasks = soma__ceil_div(l->span_m, m) * soma__ceil_div(l->span_n, n);
         bool fits = m <= BLOCK_ROWS && n <= BLOCK_COLS;
         double flops = 2.0 * (double)m * (double)n * (double)l->span_k;
         if (fits && (tasks >= TASKS * threads || flops < 2 * TASK_FLOPS))
@@ -160,24 +152,17 @@ static void cut_blocks(layout *l, int64_t nr, int threads)
         if (!can_m && !can_n)
             break;
         if (can_m && (!can_n || m > BLOCK_ROWS || (n <= BLOCK_COLS && 2 * m >= n)))
-            m = ceil_div(ceil_div(m, l->height), 2) * l->height;
+            m = soma__ceil_div(soma__ceil_div(m, l->height), 2) * l->height;
         else
-            n = ceil_div(ceil_div(n, nr), 2) * nr;
+            n = soma__ceil_div(soma__ceil_div(n, nr), 2) * nr;
     }
     l->block_m = m;
     l->block_n = n;
 }
 
-static size_t take(size_t *at, size_t floats)
-{
-    size_t here = *at;
-    *at += (floats + 15) & ~(size_t)15; /* everything starts at 64 bytes */
-    return here;
-}
-
 static bool use_dots(const soma__product *p)
 {
-    return p->batch == 1 && least(p->m, p->n) <= SOMA__GEMM_DOTS && p->a_col == 1 &&
+    return p->batch == 1 && soma__least(p->m, p->n) <= SOMA__GEMM_DOTS && p->a_col == 1 &&
            p->b_row == 1 && p->k >= 16 && !p->pairs;
 }
 
@@ -194,11 +179,11 @@ static size_t arrange_dots(layout *l, const soma__product *p, int threads)
         .left_row = swap ? p->b_col : p->a_row,
         .right_col = swap ? p->a_row : p->b_col,
     };
-    l->block_m = ceil_div(DOTS_VALUES, l->k);
+    l->block_m = soma__ceil_div(DOTS_VALUES, l->k);
     size_t shared = 0, private = 0;
-    l->private_block = take(&private, p->epilogue ? (size_t)(l->block_m * l->n) : 0);
+    l->private_block = soma__take(&private, p->epilogue ? (size_t)(l->block_m * l->n) : 0);
     l->private_size = private;
-    l->private_at = take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
+    l->private_at = soma__take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
     return shared;
 }
 
@@ -215,7 +200,7 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     l->given_left = prepared && l->swap;
     l->given_right = prepared && !l->swap;
     l->few = few_rows(p);
-    l->height = l->m > 0 ? ceil_div(l->m, ceil_div(l->m, mr)) : 1;
+    l->height = l->m > 0 ? soma__ceil_div(l->m, soma__ceil_div(l->m, mr)) : 1;
     double flops = 2.0 * (double)l->m * (double)l->n * (double)l->k;
     bool small_c = l->m <= SOLO_VALUES && l->n <= SOLO_VALUES && l->m * l->n <= SOLO_VALUES &&
                    l->m <= SPAN && l->n <= SPAN;
@@ -224,11 +209,11 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
         l->solo = small_c && flops <= SOLO_FLOPS;
     } else if (small_c && l->m * l->n < 32 * mr * nr && l->k >= 4 * PART_DEPTH) {
         l->solo = true;
-        l->parts = least(l->k / PART_DEPTH, MAX_PARTS);
+        l->parts = soma__least(l->k / PART_DEPTH, MAX_PARTS);
         if (l->m * l->n > 0)
-            l->parts = least(l->parts, PART_VALUES / (l->m * l->n));
+            l->parts = soma__least(l->parts, PART_VALUES / (l->m * l->n));
     }
-    l->part_k = ceil_div(l->k, l->parts);
+    l->part_k = soma__ceil_div(l->k, l->parts);
     bool right = l->right_col != 1 || (l->m > 4 * mr && l->n > nr && l->k >= 32);
     bool left = l->n >= 4 * nr && l->m >= 2 * mr && l->k >= 64 &&
                 (!l->left_by_rows || l->left_row % WAY_FLOATS == 0);
@@ -246,41 +231,42 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     l->depth = even(l->part_k, DEPTH, 1);
     l->span_k = l->solo  ? l->part_k
                 : !packs ? l->k
-                : staged ? least(l->depth * (SPAN / DEPTH), l->k)
-                         : least(l->depth, l->k);
+                : staged ? soma__least(l->depth * (SPAN / DEPTH), l->k)
+                         : soma__least(l->depth, l->k);
     if (l->solo) {
         l->block_m = l->m;
         l->block_n = l->n;
     } else if (l->stripes) {
         l->block_m = l->span_m;
-        l->block_n = even(l->span_n, ceil_div(l->span_n, TASKS * threads), nr);
+        l->block_n = even(l->span_n, soma__ceil_div(l->span_n, TASKS * threads), nr);
     } else {
         cut_blocks(l, nr, threads);
     }
 
-    size_t padded_m = (size_t)(ceil_div(l->span_m, l->height) * l->height);
-    size_t padded_n = (size_t)(ceil_div(l->span_n, nr) * nr);
+    size_t padded_m = (size_t)(soma__ceil_div(l->span_m, l->height) * l->height);
+    size_t padded_n = (size_t)(soma__ceil_div(l->span_n, nr) * nr);
     size_t packed_k = (size_t)(l->solo ? l->depth : l->span_k);
     size_t left_size = left ? padded_m * packed_k : 0;
     size_t right_size = right ? padded_n * packed_k : 0;
     size_t block = (size_t)l->block_m * (size_t)l->block_n;
     size_t shared = 0, private = 0;
     if (l->solo) {
-        l->private_left = take(&private, left_size);
-        l->private_right = take(&private, right_size);
-        l->sums_at = take(&shared, l->parts > 1 ? (size_t)l->parts * (size_t)(l->m * l->n) : 0);
+        l->private_left = soma__take(&private, left_size);
+        l->private_right = soma__take(&private, right_size);
+        l->sums_at =
+            soma__take(&shared, l->parts > 1 ? (size_t)l->parts * (size_t)(l->m * l->n) : 0);
     } else {
-        l->private_left = take(&private, l->own_left ? left_size : 0);
-        l->private_round = take(&private, l->own_left ? sizeof(int64_t) / sizeof(float) : 0);
-        l->left_at = take(&shared, l->own_left ? 0 : left_size);
-        l->private_right = take(&private, l->stripes ? (size_t)(l->block_n * l->depth) : 0);
-        l->right_at = take(&shared, l->stripes ? 0 : right_size);
-        l->sums_at = take(&shared, staged && l->span_k < l->k ? padded_m * padded_n : 0);
+        l->private_left = soma__take(&private, l->own_left ? left_size : 0);
+        l->private_round = soma__take(&private, l->own_left ? sizeof(int64_t) / sizeof(float) : 0);
+        l->left_at = soma__take(&shared, l->own_left ? 0 : left_size);
+        l->private_right = soma__take(&private, l->stripes ? (size_t)(l->block_n * l->depth) : 0);
+        l->right_at = soma__take(&shared, l->stripes ? 0 : right_size);
+        l->sums_at = soma__take(&shared, staged && l->span_k < l->k ? padded_m * padded_n : 0);
     }
-    l->private_block = take(&private, staged ? block : 0);
-    l->private_turned = take(&private, l->swap && p->epilogue ? block : 0);
+    l->private_block = soma__take(&private, staged ? block : 0);
+    l->private_turned = soma__take(&private, l->swap && p->epilogue ? block : 0);
     l->private_size = private;
-    l->private_at = take(&shared, private * (size_t)threads);
+    l->private_at = soma__take(&shared, private * (size_t)threads);
     return shared;
 }
 
@@ -343,7 +329,7 @@ static void pack_all_left(const work *w, float *to, const float *left, int64_t i
 {
     const int64_t height = w->l.height;
     for (int64_t r = 0; r < rows; r += height)
-        pack_left(w, to + r * deep, left, i + r, least(height, rows - r), k, deep);
+        pack_left(w, to + r * deep, left, i + r, soma__least(height, rows - r), k, deep);
 }
 
 static void pack_all_right(const work *w, float *to, const float *right, int64_t j, int64_t cols,
@@ -353,8 +339,8 @@ static void pack_all_right(const work *w, float *to, const float *right, int64_t
     const int64_t chunk = w->l.right_col == 1 ? PACK_DEPTH : deep;
     for (int64_t first = 0; first < deep; first += chunk)
         for (int64_t c = 0; c < cols; c += nr)
-            pack_right(w, to + c * deep + first * nr, right, j + c, least(nr, cols - c), k + first,
-                       least(chunk, deep - first));
+            pack_right(w, to + c * deep + first * nr, right, j + c, soma__least(nr, cols - c),
+                       k + first, soma__least(chunk, deep - first));
 }
 
 /* --- computing ----------------------------------------------------------------------------------
@@ -411,8 +397,8 @@ static void compute(const work *w, operand left, operand right, int64_t rows, in
     for (int64_t first = 0; first < rows; first += sweep)
         for (int64_t j = 0; j < cols; j += nr)
             for (int64_t i = first; i < rows && i < first + sweep; i += height) {
-                tile.rows = least(height, rows - i);
-                tile.cols = least(nr, cols - j);
+                tile.rows = soma__least(height, rows - i);
+                tile.cols = soma__least(nr, cols - j);
                 place_left(l, &segment, left, i, tile.rows, row);
                 segment.right =
                     l->pack_right ? right.data + j / nr * right.panel_step : right.data + j;
@@ -449,17 +435,17 @@ static void pack_unit(void *context, int64_t unit, int worker)
     (void)worker;
     bool is_left = unit < w->left_units;
     unit -= is_left ? 0 : w->left_units;
-    int64_t chunks = ceil_div(w->deep, w->chunk);
+    int64_t chunks = soma__ceil_div(w->deep, w->chunk);
     int64_t panel = unit / chunks, k = unit % chunks * w->chunk;
-    int64_t deep = least(w->chunk, w->deep - k);
+    int64_t deep = soma__least(w->chunk, w->deep - k);
     if (is_left) {
         float *to = w->scratch + l->left_at + (panel * w->deep + k) * l->height;
         int64_t i = panel * l->height;
-        pack_left(w, to, w->left, w->m0 + i, least(l->height, w->rows - i), w->k0 + k, deep);
+        pack_left(w, to, w->left, w->m0 + i, soma__least(l->height, w->rows - i), w->k0 + k, deep);
     } else {
         float *to = w->scratch + l->right_at + (panel * w->deep + k) * nr;
         int64_t j = panel * nr;
-        pack_right(w, to, w->right, w->n0 + j, least(nr, w->cols - j), w->k0 + k, deep);
+        pack_right(w, to, w->right, w->n0 + j, soma__least(nr, w->cols - j), w->k0 + k, deep);
     }
 }
 
@@ -487,9 +473,10 @@ static void compute_unit(void *context, int64_t unit, int worker)
     const layout *l = &w->l;
     const int64_t nr = w->isa->gemm->nr;
     float *private = w->scratch + l->private_at + (size_t)worker * l->private_size;
-    int64_t across = ceil_div(w->cols, l->block_n);
+    int64_t across = soma__ceil_div(w->cols, l->block_n);
     int64_t i = unit / across * l->block_m, j = unit % across * l->block_n;
-    int64_t rows = least(l->block_m, w->rows - i), cols = least(l->block_n, w->cols - j);
+    int64_t rows = soma__least(l->block_m, w->rows - i),
+            cols = soma__least(l->block_n, w->cols - j);
     float *c;
     int64_t step;
     if (!l->swap && !w->p->epilogue) {
@@ -504,7 +491,7 @@ static void compute_unit(void *context, int64_t unit, int worker)
     }
     int64_t k = 0;
     do {
-        int64_t deep = least(l->depth, w->deep - k);
+        int64_t deep = soma__least(l->depth, w->deep - k);
         operand left, right; /* of a given one the original may not be there */
         if (l->given_left) {
             left = given(w, w->m0 + i, l->height, w->k0 + k);
@@ -560,25 +547,26 @@ static void run_shared(work *w)
     }
     for (w->m0 = 0; w->m0 < l->m; w->m0 += l->span_m)
         for (w->n0 = 0; w->n0 < l->n; w->n0 += l->span_n) {
-            w->rows = least(l->span_m, l->m - w->m0);
-            w->cols = least(l->span_n, l->n - w->n0);
+            w->rows = soma__least(l->span_m, l->m - w->m0);
+            w->cols = soma__least(l->span_n, l->n - w->n0);
             w->k0 = 0;
             do {
-                w->deep = least(l->span_k, l->k - w->k0);
+                w->deep = soma__least(l->span_k, l->k - w->k0);
                 w->first = w->k0 == 0;
                 w->last = w->k0 + w->deep == l->k;
                 w->round++;
                 /* Panels are packed in pieces, so that one wide panel does not keep one thread
                  * busy and the others waiting. */
                 w->chunk = 256;
-                int64_t chunks = ceil_div(w->deep, w->chunk);
+                int64_t chunks = soma__ceil_div(w->deep, w->chunk);
                 bool share_left = l->pack_left && !l->own_left && !l->given_left;
                 bool share_right = l->pack_right && !l->stripes && !l->given_right;
-                w->left_units = share_left ? ceil_div(w->rows, l->height) * chunks : 0;
-                int64_t right_units = share_right ? ceil_div(w->cols, nr) * chunks : 0;
+                w->left_units = share_left ? soma__ceil_div(w->rows, l->height) * chunks : 0;
+                int64_t right_units = share_right ? soma__ceil_div(w->cols, nr) * chunks : 0;
                 soma__parallel(w->call->pool, w->left_units + right_units, pack_unit, w);
                 soma__parallel(w->call->pool,
-                               ceil_div(w->rows, l->block_m) * ceil_div(w->cols, l->block_n),
+                               soma__ceil_div(w->rows, l->block_m) *
+                                   soma__ceil_div(w->cols, l->block_n),
                                compute_unit, w);
                 w->k0 += w->deep;
             } while (w->k0 < l->k);
@@ -604,10 +592,10 @@ static void solo_unit(void *context, int64_t unit, int worker)
                               : NULL;
     bool staged = l->swap || (w->p->epilogue && l->parts == 1);
     float *c = staged ? private + l->private_block : out;
-    int64_t first = least(part * l->part_k, l->k), k = first;
-    int64_t end = least(first + l->part_k, l->k);
+    int64_t first = soma__least(part * l->part_k, l->k), k = first;
+    int64_t end = soma__least(first + l->part_k, l->k);
     do {
-        int64_t deep = least(l->depth, end - k);
+        int64_t deep = soma__least(l->depth, end - k);
         operand left_k, right_k;
         if (l->given_left) {
             left_k = given(w, 0, l->height, k);
@@ -645,7 +633,7 @@ static void sum_unit(void *context, int64_t unit, int worker)
     int64_t m = w->p->m, n = w->p->n;
     int64_t rows = n < SUM_VALUES ? SUM_VALUES / n : 1;
     int64_t row0 = unit * rows;
-    rows = least(rows, m - row0);
+    rows = soma__least(rows, m - row0);
     float *parts = w->scratch + l->sums_at + row0 * n;
     for (int64_t part = 1; part < l->parts; part++)
         w->isa->gemm->accumulate(parts, parts + part * m * n, rows * n);
@@ -662,7 +650,7 @@ static void dots_unit(void *context, int64_t unit, int worker)
 {
     const work *w = context;
     const layout *l = &w->l;
-    int64_t first = unit * l->block_m, count = least(l->block_m, l->m - first);
+    int64_t first = unit * l->block_m, count = soma__least(l->block_m, l->m - first);
     int64_t row0 = l->swap ? 0 : first, col0 = l->swap ? first : 0;
     int64_t rows = l->swap ? l->n : count, cols = l->swap ? count : l->n;
     bool epilogue = w->p->epilogue;
@@ -678,7 +666,7 @@ static void dots_unit(void *context, int64_t unit, int worker)
     const int64_t together = l->n == 1 ? SOMA__GEMM_DOTS : 1;
     for (int64_t i = 0; i < count; i += together) {
         float values[SOMA__GEMM_DOTS];
-        int64_t part = least(together, count - i), results = part * l->n;
+        int64_t part = soma__least(together, count - i), results = part * l->n;
         for (int64_t r = 0; r < part; r++)
             many[r] = w->left + (first + i + r) * l->left_row;
         if (l->n == 1)
@@ -703,14 +691,14 @@ void soma__product_run(const soma__product *p, const soma__product_data *data,
     arrange(&w.l, p, isa, data->prepared != NULL, soma__pool_threads(call->pool));
     if (w.l.dots) {
         locate(&w, 0, &w.left, &w.right);
-        soma__parallel(call->pool, ceil_div(w.l.m, w.l.block_m), dots_unit, &w);
+        soma__parallel(call->pool, soma__ceil_div(w.l.m, w.l.block_m), dots_unit, &w);
         return;
     }
     if (w.l.solo) {
         soma__parallel(call->pool, p->batch * w.l.parts, solo_unit, &w);
         if (w.l.parts > 1) {
             int64_t rows = p->n < SUM_VALUES ? SUM_VALUES / p->n : 1;
-            soma__parallel(call->pool, ceil_div(p->m, rows), sum_unit, &w);
+            soma__parallel(call->pool, soma__ceil_div(p->m, rows), sum_unit, &w);
         }
         return;
     }
@@ -732,10 +720,10 @@ static void prepare_unit(void *context, int64_t panel, int worker)
     (void)worker;
     if (l->swap) {
         int64_t i = panel * l->height;
-        pack_left(w, w->scratch + i * l->k, w->left, i, least(l->height, l->m - i), 0, l->k);
+        pack_left(w, w->scratch + i * l->k, w->left, i, soma__least(l->height, l->m - i), 0, l->k);
     } else {
         int64_t j = panel * nr;
-        pack_right(w, w->scratch + j * l->k, w->right, j, least(nr, l->n - j), 0, l->k);
+        pack_right(w, w->scratch + j * l->k, w->right, j, soma__least(nr, l->n - j), 0, l->k);
     }
 }
 
@@ -745,7 +733,7 @@ static int64_t prepared_panels(layout *l, const soma__product *p, const soma__is
 {
     arrange(l, p, isa, true, 1);
     *width = l->swap ? l->height : isa->gemm->nr;
-    return ceil_div(p->n, *width);
+    return soma__ceil_div(p->n, *width);
 }
 
 size_t soma__product_prepared(const soma__product *p, const soma__isa_table *isa)

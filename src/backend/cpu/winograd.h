@@ -81,8 +81,8 @@ static inline soma__winograd_grid soma__winograd_grid_of(int m, int64_t images, 
                                                          int64_t w)
 {
     soma__winograd_grid g = {.m = m, .n = m + 2};
-    g.rows = soma__conv_ceil_div(h, m);
-    g.cols = soma__conv_ceil_div(w, m);
+    g.rows = soma__ceil_div(h, m);
+    g.cols = soma__ceil_div(w, m);
     g.tiles = images * g.rows * g.cols;
     return g;
 }
