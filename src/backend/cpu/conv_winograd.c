@@ -418,8 +418,6 @@ void soma__winograd_prepare(int m, const soma__call *call, bool forward, const s
 {
     soma__conv_sizes s = sizes_of(call, forward);
     winograd g;
-    if (!m) /* a call that the row refuses has no form */
-        return;
     arrange(&g, m, &s, forward, false, isa, 1);
     g.call = call;
     g.made = to;
@@ -437,10 +435,12 @@ static const char *refuses(const soma__call *call, bool forward)
     return soma__winograd_choose(&s, forward) ? NULL : "the definition is as fast, or the only way";
 }
 
+/* The m of a call that the row takes; of others, for which nothing is run, the smallest. */
 static int chosen(const soma__call *call, bool forward)
 {
     soma__conv_sizes s = sizes_of(call, forward);
-    return soma__winograd_choose(&s, forward);
+    int m = soma__winograd_choose(&s, forward);
+    return m ? m : 2;
 }
 
 const char *soma__refuses_conv2d_winograd(const soma__call *call)

@@ -182,15 +182,21 @@ const char *soma__refuses_conv2d_weight_grad_winograd(const soma__call *call)
     return soma__winograd_choose_weight(&s) ? NULL : "the definition is as fast, or the only way";
 }
 
+/* The m of a call that the row takes; of others, for which nothing is run, the smallest. */
+static int chosen(const soma__call *call)
+{
+    soma__conv_sizes s = sizes_of(call);
+    int m = soma__winograd_choose_weight(&s);
+    return m ? m : 2;
+}
+
 size_t soma__scratch_conv2d_weight_grad_winograd(const soma__call *call, const soma__isa_table *isa,
                                                  int threads)
 {
-    soma__conv_sizes s = sizes_of(call);
-    return soma__winograd_weight_scratch(soma__winograd_choose_weight(&s), call, isa, threads);
+    return soma__winograd_weight_scratch(chosen(call), call, isa, threads);
 }
 
 void soma__run_conv2d_weight_grad_winograd(const soma__call *call, const soma__isa_table *isa)
 {
-    soma__conv_sizes s = sizes_of(call);
-    soma__winograd_weight_run(soma__winograd_choose_weight(&s), call, isa);
+    soma__winograd_weight_run(chosen(call), call, isa);
 }
