@@ -800,7 +800,7 @@ static void fold_block(void *context, int64_t block, int worker)
 void soma__run_fused(const soma__call *call, const soma__isa_table *isa)
 {
     fused_job job;
-    if (is_empty(&call->program->shape))
+    if (is_empty(&call->program->shape) || soma__moments_run(call, isa))
         return;
     job.isa = isa->fused;
     job.reduce = isa->reduce;

@@ -37,6 +37,18 @@ typedef struct soma__chain {
     int64_t step, rows, cols;
 } soma__chain;
 
+/* A step of Adam: see moments.c. */
+typedef struct soma__moments {
+    int64_t elements;
+    const float *grad;
+    float *param, *mean, *square; /* read */
+    float *to[3];                 /* written: param, mean, square; may be where they were read */
+    float keep[2], part[2];       /* of the averages of g and of g² */
+    float clip, l2, decay;
+    bool clips, adds_l2, decays;
+    float rate, correction, eps;
+} soma__moments;
+
 struct soma__isa_fused {
     soma__vector_fn *apply[SOMA__SCALAR_COUNT]; /* by soma__scalar; [0] is NULL */
     /* n values of u8, i8, i32, bool, bf16 or f16 to f32. */
@@ -46,6 +58,7 @@ struct soma__isa_fused {
     void (*store)(soma_dtype dtype, void *to, int64_t ld, int64_t rows, int64_t n,
                   const soma__strip *from);
     void (*chain)(const soma__chain *chain);
+    void (*moments)(const soma__moments *moments, int64_t from, int64_t n);
 };
 
 /* Runs call->program as the epilogue of a product y [rows_total,N] on a finished block: register 0
@@ -60,5 +73,8 @@ void soma__epilogue_run(const soma__call *call, const soma__isa_table *isa, floa
  */
 bool soma__chain_run(const soma__call *call, const soma__isa_table *isa, const float *block,
                      int64_t ld, int64_t row0, int64_t rows, int64_t col0, int64_t cols);
+
+/* Runs call->program where it is a step of Adam (moments.c); false: it is not, nothing is done. */
+bool soma__moments_run(const soma__call *call, const soma__isa_table *isa);
 
 #endif

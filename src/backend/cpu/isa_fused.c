@@ -423,6 +423,40 @@ static void chain(const soma__chain *c)
     (c->shift ? chain_norm : c->bias ? chain_bias : chain_none)(c);
 }
 
+/* --- steps of Adam -------------------------------------------------------------------------------
+ */
+
+/* The vector of elements i …, or the first `lanes` of it. */
+VF_INLINE void moments_vector(const soma__moments *m, int64_t i, const int64_t lanes)
+{
+    vf p = vf_load_lanes(m->param + i, lanes), g = vf_load_lanes(m->grad + i, lanes);
+    vf mean = vf_load_lanes(m->mean + i, lanes);
+    vf square = vf_load_lanes(m->square + i, lanes);
+    if (m->clips)
+        g = g * vf_set1(m->clip);
+    if (m->adds_l2)
+        g = g + p * vf_set1(m->l2);
+    if (m->decays)
+        p = p - p * vf_set1(m->decay);
+    mean = mean * vf_set1(m->keep[0]) + g * vf_set1(m->part[0]);
+    square = square * vf_set1(m->keep[1]) + (g * g) * vf_set1(m->part[1]);
+    vf root = vf_sqrt(square) * vf_set1(m->correction) + vf_set1(m->eps);
+    p = p - mean * vf_set1(m->rate) / root;
+    vf_store_lanes(m->to[0] + i, p, lanes);
+    vf_store_lanes(m->to[1] + i, mean, lanes);
+    vf_store_lanes(m->to[2] + i, square, lanes);
+}
+
+static void moments(const soma__moments *moments, int64_t from, int64_t n)
+{
+    const soma__moments m = *moments; /* which stores do not change */
+    int64_t i = 0;
+    for (; i + VF_WIDTH <= n; i += VF_WIDTH)
+        moments_vector(&m, from + i, VF_WIDTH);
+    if (i < n)
+        moments_vector(&m, from + i, n - i);
+}
+
 const struct soma__isa_fused SOMA__ISA_NAME(soma__isa_fused) = {
     .apply =
         {
@@ -433,4 +467,5 @@ const struct soma__isa_fused SOMA__ISA_NAME(soma__isa_fused) = {
     .load = load,
     .store = store,
     .chain = chain,
+    .moments = moments,
 };
