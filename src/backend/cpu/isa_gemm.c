@@ -153,6 +153,10 @@ static void tile_pairs(const soma__gemm_tile *t)
 /* --- few rows ------------------------------------------------------------------------------------
  */
 
+/* Rows of the right operand that are asked for ahead: the processor's own prefetching ends with each
+ * page, thus with each row. */
+#define FEW_AHEAD 8
+
 /* Adds `depth` (a constant) steps of k to columns [j, j + lanes) of `rows` (a constant) rows. */
 VF_INLINE void few_lanes(float *const *c, const float *const *left, int64_t left_step,
                          const float *right, int64_t right_step, int64_t j, const int rows,
@@ -160,8 +164,10 @@ VF_INLINE void few_lanes(float *const *c, const float *const *left, int64_t left
 {
     vf r[4];
     UNROLL
-    for (int k = 0; k < depth; k++)
+    for (int k = 0; k < depth; k++) {
         r[k] = vf_load_lanes(right + k * right_step + j, lanes);
+        __builtin_prefetch(right + (k + FEW_AHEAD) * right_step + j);
+    }
     UNROLL
     for (int i = 0; i < rows; i++) {
         vf sum = vf_load_lanes(c[i] + j, lanes);
