@@ -187,6 +187,22 @@ static size_t arrange_dots(layout *l, const soma__product *p, int threads)
     return shared;
 }
 
+/* Rows of a tile, at most mr and all of them about as high; a little lower (and still
+ * filling the multipliers) where that gives `shares` threads equally many rows in whole tiles. */
+static int64_t tile_height(int64_t m, int64_t mr, int64_t shares)
+{
+    int64_t best = m > 0 ? soma__ceil_div(m, soma__ceil_div(m, mr)) : 1, least = INT64_MAX;
+    for (int64_t height = best; height > 0 && 4 * height >= 3 * mr; height--) {
+        int64_t tiles = soma__ceil_div(m, height);
+        int64_t rows = soma__ceil_div(tiles, shares) * height; /* of the largest share */
+        if (rows < least - least / 64) {
+            least = rows;
+            best = height;
+        }
+    }
+    return best;
+}
+
 /* Everything that the shape decides, with or without a prepared B. Returns the floats of scratch
  * for `threads`. */
 static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *isa, bool prepared,
@@ -200,7 +216,8 @@ static size_t arrange(layout *l, const soma__product *p, const soma__isa_table *
     l->given_left = prepared && l->swap;
     l->given_right = prepared && !l->swap;
     l->few = few_rows(p);
-    l->height = l->m > 0 ? soma__ceil_div(l->m, soma__ceil_div(l->m, mr)) : 1;
+    /* Prepared panels serve any number of threads. */
+    l->height = tile_height(l->m, mr, l->given_left ? 1 : threads);
     double flops = 2.0 * (double)l->m * (double)l->n * (double)l->k;
     bool small_c = l->m <= SOLO_VALUES && l->n <= SOLO_VALUES && l->m * l->n <= SOLO_VALUES &&
                    l->m <= SPAN && l->n <= SPAN;
