@@ -228,12 +228,19 @@ SOMA_API bool soma_transform_kind_text(int index, const char **name, const char 
 /* A loader makes batches ahead of their use in its own threads. The order of epoch e is a function
  * of (seed, e) alone. */
 typedef struct soma_loader soma_loader;
+#define SOMA_BUCKETS 16
 typedef struct soma_loader_options {
     int64_t batch; /* required */
     bool shuffle;
     bool balanced;  /* shuffled, and each class as often as any other: samples of a class are drawn
                        with  replacement, an epoch has as many as ever. Needs labels */
     bool drop_last; /* leave out a last batch that is not full */
+    /* Sequences: lengths, in rising order, that batches may be cut to (at most SOMA_BUCKETS).
+     * Samples of a like length share a batch, which has the first of these lengths that holds them
+     * all, else the samples' own; what is cut off is padding: zeros in x. Targets i64 of as many
+     * steps are cut alike. Needs shuffle, and f32 samples [T…] without transforms. */
+    const int64_t *buckets;
+    int bucket_count;
     uint64_t seed;
     int threads;  /* 0: 1 */
     int prefetch; /* batches ready ahead; 0: 4 */
@@ -250,6 +257,10 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_loader_start(soma_loader *loader, int6
 SOMA_MUST_CHECK SOMA_API soma_status soma_loader_next(soma_loader *loader, const void **x,
                                                       const void **y, int64_t *count,
                                                       soma_error *err);
+/* With buckets: steps of the samples in the batch that soma_loader_next gave last; else 0. */
+SOMA_API int64_t soma_loader_length(const soma_loader *loader);
+/* With buckets: steps of the samples in the batch that soma_loader_next gave last; else 0. */
+SOMA_API int64_t soma_loader_length(const soma_loader *loader);
 
 #ifdef __cplusplus
 }

@@ -418,6 +418,20 @@ SOMA_API soma_layer *soma_layer_transformer_decoder_opt(soma_transformer_options
 #define soma_layer_transformer_decoder(heads_, ...)                                                \
     soma_layer_transformer_decoder_opt((soma_transformer_options){.heads = (heads_), __VA_ARGS__})
 
+/* [B,T…] -> [B]: the steps of each sequence up to the last one that is not all zeros, as padding
+ * is. For the layers above that take lengths, and those below. */
+SOMA_API soma_layer *soma_layer_lengths(void);
+typedef enum soma_sequence_pooling {
+    SOMA_SEQUENCE_MAX,
+    SOMA_SEQUENCE_MEAN,
+    SOMA_SEQUENCE_SUM,
+    SOMA_SEQUENCE_LAST
+} soma_sequence_pooling;
+/* [B,T,C] (and in a graph lengths [B]) -> [B,C], over the steps that count; of no step zeros. */
+SOMA_API soma_layer *soma_layer_sequence_pool(soma_sequence_pooling pooling);
+/* [B,T,…] -> [B,T,…]: the body on each step, as if all steps of all sequences were samples. */
+SOMA_API soma_layer *soma_layer_each_step(soma_layer *body);
+
 /* Blocks take their layers. `layers` is NULL-terminated. */
 SOMA_API soma_layer *soma_layer_sequential_list(soma_layer *const *layers);
 #define soma_layer_sequential(...)                                                                 \

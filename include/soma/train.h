@@ -132,6 +132,9 @@ typedef struct soma_train_options {
     bool keep_last;   /* at the end keep the last weights, not those of the best epoch */
     bool no_shuffle;
     bool balanced; /* each class as often as any other (soma_loader_options) */
+    /* Lengths that batches of sequences may be cut to (soma_loader_options); not with lbfgs. */
+    const int64_t *buckets;
+    int bucket_count;
     const char
         *folder; /* best.safetensors, last.checkpoint, history.jsonl go here; NULL: nothing */
     int64_t checkpoint_steps; /* also a checkpoint every so many steps; 0: at each epoch's end */

@@ -8,16 +8,19 @@
  *              │ current │ current+1 … claimed-1  │ claimed …
  *
  * The slot of `current` belongs to the user until the next call. One lock guards the numbers;
- * samples are copied outside of it. The order of an epoch is drawn from (seed, epoch) alone. */
+ * samples are copied outside of it. The order of an epoch is drawn from (seed, epoch) alone, and
+ * so is the way in which buckets put samples of a like length together (buckets.h). */
 #include <pthread.h>
 #include <string.h>
 
 #include "base/rng.h"
+#include "data/buckets.h"
 #include "data/dataset.h"
 
 typedef struct slot {
     void *x, *y;
-    int64_t batch; /* that is ready here; -1: none */
+    int64_t batch;  /* that is ready here; -1: none */
+    int64_t length; /* steps of its samples, where there are buckets */
     soma_status status;
     soma_error error;
 } slot;
@@ -29,6 +32,7 @@ struct soma_loader {
     int64_t *order;
     int64_t *members, *starts; /* balanced: samples class by class, and where each class starts */
     int classes;               /* of those, the ones that occur */
+    soma__buckets buckets;
 
     pthread_mutex_t lock;
     pthread_cond_t filled, freed;
@@ -78,6 +82,9 @@ static void *work(void *argument)
         s->status = soma__dataset_read_epoch(
             loader->dataset, epoch, loader->order + batch * loader->options.batch,
             batch_size(loader, batch), scratch, s->x, s->y, &s->error);
+        if (s->status == SOMA_OK && loader->buckets.count)
+            s->length =
+                soma__buckets_cut(&loader->buckets, batch, batch_size(loader, batch), s->x, s->y);
 
         pthread_mutex_lock(&loader->lock);
         loader->busy--;
@@ -197,6 +204,9 @@ soma_status soma_loader_create(soma_loader **out, soma_dataset *dataset,
         options->prefetch > 4096)
         return soma__fail(err, SOMA_INVALID,
                           "a loader has 1 to 256 threads and 1 to 4096 batches of prefetch");
+    if (options->bucket_count && !options->shuffle)
+        return soma__fail(err, SOMA_INVALID,
+                          "buckets put samples into another order: they need a shuffled one");
     soma_loader *loader = soma__calloc(1, sizeof *loader);
     if (!loader)
         return soma__fail(err, SOMA_MEMORY, "no memory for a loader");
@@ -213,6 +223,9 @@ soma_status soma_loader_create(soma_loader **out, soma_dataset *dataset,
     soma_status status = allocate(loader, err);
     if (status == SOMA_OK && options->balanced)
         status = group_classes(loader, err);
+    if (status == SOMA_OK && options->bucket_count)
+        status = soma__buckets_create(&loader->buckets, dataset, options->buckets,
+                                      options->bucket_count, options->batch, err);
     if (status == SOMA_OK)
         status = start_threads(loader, err);
     if (status != SOMA_OK) {
@@ -246,6 +259,7 @@ void soma_loader_destroy(soma_loader *loader)
     soma__free(loader->members);
     soma__free(loader->starts);
     soma__free(loader->scratch);
+    soma__buckets_clear(&loader->buckets);
     soma_dataset_release(loader->dataset);
     soma__free(loader);
 }
@@ -272,6 +286,10 @@ soma_status soma_loader_start(soma_loader *loader, int64_t epoch, int64_t first,
     } else {
         for (int64_t i = 0; i < loader->dataset->count; i++)
             loader->order[i] = i;
+    }
+    if (loader->buckets.count) {
+        soma__rng_key key = {loader->options.seed, soma__rng_stream("buckets"), (uint64_t)epoch};
+        soma__buckets_arrange(&loader->buckets, &key, loader->order);
     }
     loader->epoch = epoch;
     loader->current = first - 1;
@@ -309,4 +327,10 @@ soma_status soma_loader_next(soma_loader *loader, const void **x, const void **y
     *y = s->y;
     *count = batch_size(loader, batch);
     return SOMA_OK;
+}
+
+int64_t soma_loader_length(const soma_loader *loader)
+{
+    bool given = loader->buckets.count && loader->running && loader->current >= 0;
+    return given ? loader->slots[loader->current % loader->options.prefetch].length : 0;
 }

@@ -199,13 +199,17 @@ soma_var soma_model_variable(soma_model *model, soma_graph *graph, int index)
     return soma_variable(graph, parameter->name, parameter->tensor);
 }
 
-/* Input `index`, x [B, input…], as the layers want it: checked, f32, scaled. */
-static soma_var prepare_input(soma_model *model, soma_graph *graph, int index, soma_var x)
+/* Input `index`, x [B, input…], as the layers want it: checked, f32, scaled. `steps`, unless 0:
+ * what the first dimension of its samples was cut to. */
+static soma_var prepare_input(soma_model *model, soma_graph *graph, int index, soma_var x,
+                              int64_t steps)
 {
     soma_shape shape = soma_var_shape(x), want = model->inputs[index].shape;
     char left[SOMA_SHAPE_TEXT_SIZE], right[SOMA_SHAPE_TEXT_SIZE];
     bool fits = shape.ndim == want.ndim + 1;
 
+    if (steps && want.ndim)
+        want.dim[0] = steps;
     for (int i = 0; fits && i < want.ndim; i++)
         fits = shape.dim[i + 1] == want.dim[i];
     if (!fits) {
@@ -258,8 +262,9 @@ static void build_layers(soma__layer_build *b, const soma_layer *layer, const so
 
 /* The checks are the caller's; y has room for all outputs. */
 static void apply(soma_model *model, soma_graph *graph, const soma_var *x, soma_mode mode,
-                  soma_var key, soma_var share, soma_update *updates, int update_capacity,
-                  int *update_count, const char *tap, soma_var *tapped, soma_var *y)
+                  soma_var key, soma_var share, int64_t steps, soma_update *updates,
+                  int update_capacity, int *update_count, const char *tap, soma_var *tapped,
+                  soma_var *y)
 {
     int unused = 0;
     soma_var in[SOMA_MODEL_INPUTS];
@@ -283,7 +288,7 @@ static void apply(soma_model *model, soma_graph *graph, const soma_var *x, soma_
             soma_graph_fail(graph, SOMA_INVALID, "the model's input is not a value of this graph");
             return;
         }
-        in[i] = prepare_input(model, graph, i, x[i]);
+        in[i] = prepare_input(model, graph, i, x[i], steps);
     }
     build_layers(&b, model->layer, in, y);
     if (tapped)
@@ -294,13 +299,13 @@ soma_var soma_model_apply(soma_model *model, soma_graph *graph, soma_var x, soma
                           soma_var key, soma_update *updates, int update_capacity,
                           int *update_count)
 {
-    return soma__model_apply(model, graph, x, mode, key, (soma_var){0}, updates, update_capacity,
+    return soma__model_apply(model, graph, x, mode, key, (soma_var){0}, 0, updates, update_capacity,
                              update_count);
 }
 
 soma_var soma__model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
-                           soma_var key, soma_var share, soma_update *updates, int update_capacity,
-                           int *update_count)
+                           soma_var key, soma_var share, int64_t steps, soma_update *updates,
+                           int update_capacity, int *update_count)
 {
     soma_var failed = {graph, -1}, one;
     if (model->input_count != 1) {
@@ -316,8 +321,8 @@ soma_var soma__model_apply(soma_model *model, soma_graph *graph, soma_var x, som
         soma_graph_fail(graph, SOMA_MEMORY, "out of memory for the model's outputs");
         return failed;
     }
-    apply(model, graph, &x, mode, key, share, updates, update_capacity, update_count, NULL, NULL,
-          y);
+    apply(model, graph, &x, mode, key, share, steps, updates, update_capacity, update_count, NULL,
+          NULL, y);
     return y[0];
 }
 
@@ -332,7 +337,7 @@ soma_var soma_model_layer(soma_model *model, soma_graph *graph, soma_var x, cons
                         "the layers of a model of %d inputs cannot be asked for",
                         model->input_count);
     else
-        apply(model, graph, &x, SOMA_EVALUATE, (soma_var){0}, (soma_var){0}, NULL, 0, NULL, name,
+        apply(model, graph, &x, SOMA_EVALUATE, (soma_var){0}, (soma_var){0}, 0, NULL, 0, NULL, name,
               &tapped, y);
     if (!soma_var_ok(tapped))
         soma_graph_fail(graph, SOMA_NOT_FOUND,
@@ -344,8 +349,8 @@ void soma_model_apply_all(soma_model *model, soma_graph *graph, const soma_var *
                           soma_var key, soma_update *updates, int update_capacity,
                           int *update_count, soma_var *y)
 {
-    apply(model, graph, x, mode, key, (soma_var){0}, updates, update_capacity, update_count, NULL,
-          NULL, y);
+    apply(model, graph, x, mode, key, (soma_var){0}, 0, updates, update_capacity, update_count,
+          NULL, NULL, y);
 }
 
 /* --- creation ----------------------------------------------------------------------------------

@@ -74,10 +74,10 @@ void soma__model_count_flops(soma_model *model, int row, const soma_graph *graph
 soma_var soma__model_scale_target(soma_model *model, soma_var y);
 soma_var soma__model_unscale_target(soma_model *model, soma_var out);
 /* soma_model_apply; `share`, unless {0}, is the weight (a scalar) with which this batch enters
- * running statistics. */
+ * running statistics. `steps`, unless 0, is what the samples' first dimension was cut to. */
 soma_var soma__model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
-                           soma_var key, soma_var share, soma_update *updates, int update_capacity,
-                           int *update_count);
+                           soma_var key, soma_var share, int64_t steps, soma_update *updates,
+                           int update_capacity, int *update_count);
 /* Drops the sessions and plans that predict keeps. */
 void soma__model_forget_sessions(soma_model *model);
 const char *soma__task_text(soma_task task);

@@ -47,7 +47,7 @@ soma_status soma__average_open(soma__run *run, soma_error *err)
                                          *soma_tensor_shape(p->tensor), err));
     }
     soma__step_job job = {.purpose = SOMA__STEP_STATISTICS, .loss = &run->loss};
-    SOMA__TRY(soma__step_create_for(&run->count, run->model, train, batch, &job, err));
+    SOMA__TRY(soma__run_steps(run, run->count, &job, err));
     if (train->count % batch)
         SOMA__TRY(soma__step_create_for(&run->count_rest, run->model, train, train->count % batch,
                                         &job, err));
@@ -59,7 +59,8 @@ void soma__average_close(soma__run *run)
     for (int i = 0; run->kept && i < soma_model_parameter_count(run->model); i++)
         soma_tensor_release(run->kept[i]);
     soma__free(run->kept);
-    soma__step_destroy(&run->count);
+    for (int i = 0; i < run->length_count; i++)
+        soma__step_destroy(&run->count[i]);
     soma__step_destroy(&run->count_rest);
 }
 
@@ -107,7 +108,8 @@ static soma_status count_statistics(soma__run *run, soma_error *err)
         int64_t count;
         float share = 1 / (float)i;
         SOMA__TRY(soma_loader_next(run->loader, &x, &y, &count, err));
-        soma__step *step = count == run->count.batch ? &run->count : &run->count_rest;
+        bool full = count == run->options.batch;
+        soma__step *step = full ? soma__run_step(run, run->count) : &run->count_rest;
         SOMA__TRY(soma__step_feed(step, run->model, run->data->train, x, y, NULL, key, err));
         SOMA__TRY(soma__step_feed_share(step, &share, err));
         SOMA__TRY(soma_session_run(step->session, err));

@@ -27,7 +27,7 @@ soma_status soma__minimize_open(soma__run *run, soma_error *err)
 static soma_status evaluate(void *user, double *loss, soma_error *err)
 {
     soma__run *run = user;
-    soma__step *step = &run->full;
+    soma__step *step = &run->full[0];
     SOMA__TRY(soma_session_run(step->session, err));
     *loss = soma_tensor_get(soma_session_output(step->session, 0), 0) / (double)step->batch;
     if (soma__step_sick(step) >= 0)

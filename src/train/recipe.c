@@ -29,7 +29,7 @@ typedef struct top_section {
 
 typedef struct train_section {
     int64_t epochs, accumulate, patience, checkpoint_steps, loader_threads;
-    const soma__value *batch;
+    const soma__value *batch, *buckets;
     const char *monitor;
     int mode; /* soma_monitor_mode */
     double min_delta;
@@ -100,6 +100,10 @@ static const soma__field train_fields[] = {
      .kind = SOMA__FIELD_VALUE,
      .offset = TRAIN(batch),
      .doc = "samples a step, or all; 32"},
+    {.key = "buckets",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = TRAIN(buckets),
+     .doc = "list of lengths that batches of sequences may be cut to; none"},
     {.key = "accumulate",
      .kind = SOMA__FIELD_INT,
      .offset = TRAIN(accumulate),
@@ -193,6 +197,29 @@ static soma_status read_batch(int64_t *out, const soma__tree *tree, const soma__
     return SOMA_OK;
 }
 
+/* A list of whole numbers; whether they rise and fit the samples, the loader says. */
+static soma_status read_buckets(soma_train_options *out, soma__tree *tree, const soma__value *value,
+                                soma_error *err)
+{
+    if (!value || value->kind == SOMA__NULL)
+        return SOMA_OK;
+    if (value->kind != SOMA__LIST || value->count > SOMA_BUCKETS)
+        return soma__value_fail(
+            tree, value, err, "train.buckets: expected a list of at most %d lengths", SOMA_BUCKETS);
+    int64_t *lengths = soma__arena_array(&tree->arena, (size_t)value->count + 1, sizeof *lengths);
+    if (!lengths)
+        return soma__fail(err, SOMA_MEMORY, "no memory for buckets");
+    for (const soma__value *item = value->first; item; item = item->next) {
+        if (item->kind != SOMA__INT)
+            return soma__value_fail(tree, item, err,
+                                    "train.buckets: expected whole numbers, got %s",
+                                    soma__value_kind_text(item->kind));
+        lengths[out->bucket_count++] = item->integer;
+    }
+    out->buckets = lengths;
+    return SOMA_OK;
+}
+
 static soma_status read_train(soma_recipe *recipe, soma_error *err)
 {
     train_section section = {0};
@@ -206,6 +233,7 @@ static soma_status read_train(soma_recipe *recipe, soma_error *err)
     soma_train_options *o = &recipe->options;
     o->epochs = section.epochs;
     SOMA__TRY(read_batch(&o->batch, &recipe->tree, section.batch, err));
+    SOMA__TRY(read_buckets(o, &recipe->tree, section.buckets, err));
     o->accumulate = section.accumulate;
     o->precision = section.precision ? SOMA_BF16 : SOMA_F32;
     o->monitor = section.monitor;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "data/buckets.h"
 #include "data/dataset.h"
 #include "nn/nn.h"
 #include "optim/optim.h"
@@ -221,6 +222,20 @@ static void build_update(soma__step *step, builder *b, soma_model *model, const 
     }
 }
 
+/* [batch, sample…] of x, or of targets that go with its steps. */
+static soma_shape fed_shape(const soma__step *step, const soma_shape *sample, bool cut)
+{
+    soma_shape shape = soma__shape_batched(sample, step->batch);
+    if (step->length && cut)
+        shape.dim[1] = step->length;
+    return shape;
+}
+
+static soma_shape y_shape(const soma__step *step, const soma_dataset *like)
+{
+    return fed_shape(step, &like->y_shape, soma__buckets_cut_targets(like));
+}
+
 static soma_status build(soma__step *step, builder *b, soma_model *model, const soma_dataset *like,
                          const soma__step_job *job, const soma__loss *used, soma_error *err)
 {
@@ -228,10 +243,8 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
     soma_var key = {0}, hyper = {0}, share = {0};
     bool evaluates = job->purpose == SOMA__STEP_EVALUATE;
     bool statistics = job->purpose == SOMA__STEP_STATISTICS;
-    soma_var x =
-        soma_input(graph, "x", like->x_dtype, soma__shape_batched(&like->x_shape, step->batch));
-    soma_var y =
-        soma_input(graph, "y", like->y_dtype, soma__shape_batched(&like->y_shape, step->batch));
+    soma_var x = soma_input(graph, "x", like->x_dtype, fed_shape(step, &like->x_shape, true));
+    soma_var y = soma_input(graph, "y", like->y_dtype, y_shape(step, like));
     if (!evaluates)
         key = soma_input(graph, "key", SOMA_I64, SOMA_SHAPE(2));
     if (job->optimizer) {
@@ -243,7 +256,7 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
     if (like->x_dtype != input_dtype(model))
         x = soma_cast(x, input_dtype(model));
     soma_var out = soma__model_apply(model, graph, x, evaluates ? SOMA_EVALUATE : SOMA_TRAIN, key,
-                                     statistics ? share : (soma_var){0}, b->updates,
+                                     statistics ? share : (soma_var){0}, step->length, b->updates,
                                      b->update_capacity, &b->update_count);
     soma_var loss, correct, classes, outputs[4];
     soma__loss_apply(used, model, out, y, &loss, &correct, &classes);
@@ -265,7 +278,7 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
 soma_status soma__step_create_for(soma__step *out, soma_model *model, const soma_dataset *like,
                                   int64_t batch, const soma__step_job *job, soma_error *err)
 {
-    *out = (soma__step){.batch = batch, .loss = job->loss};
+    *out = (soma__step){.batch = batch, .length = job->length, .loss = job->loss};
     soma__loss own = {0};
     builder b = {0};
     soma_status status = builder_create(&b, model, job->optimizer, err);
@@ -317,10 +330,8 @@ soma_status soma__step_feed(soma__step *step, const soma_model *model, const som
 {
     soma_session *s = step->session;
     SOMA__TRY(soma__labels_fit(model, step->loss, like, y, step->batch, err));
-    SOMA__TRY(
-        feed(s, "x", like->x_dtype, soma__shape_batched(&like->x_shape, step->batch), x, err));
-    SOMA__TRY(
-        feed(s, "y", like->y_dtype, soma__shape_batched(&like->y_shape, step->batch), y, err));
+    SOMA__TRY(feed(s, "x", like->x_dtype, fed_shape(step, &like->x_shape, true), x, err));
+    SOMA__TRY(feed(s, "y", like->y_dtype, y_shape(step, like), y, err));
     if (hyper)
         SOMA__TRY(feed(s, "hyper", SOMA_F32, SOMA_SHAPE(step->hyper_count), hyper, err));
     if (key)

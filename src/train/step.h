@@ -23,13 +23,14 @@ typedef struct soma__step_job {
     soma_optimizer *optimizer; /* TRAIN, FINISH; ACCUMULATE takes its options */
     soma_tensor *const *sums;  /* ACCUMULATE, FINISH, GRADIENT: one like each trained parameter */
     const soma__loss *loss;    /* NULL: the task's own */
+    int64_t length;            /* steps that the samples were cut to; 0: their own */
 } soma__step_job;
 
 /* A compiled batch. Outputs: 0 the sum of the samples' losses, 1 the number of correct samples (or
  * of their correct share), 2 in evaluation of a classifier the predicted classes i64 [B]; the last
  * one in evaluation what the model says, f32 [B, …]; others as below. */
 typedef struct soma__step {
-    int64_t batch;
+    int64_t batch, length; /* length: as of its job */
     soma_plan *plan;
     soma_session *session;
     int raw;                /* evaluation: the output that holds what the model says */

@@ -36,6 +36,11 @@ static soma_status check_options(const soma_train_options *o, const soma_data *d
             err, SOMA_INVALID,
             "training: lbfgs compares losses of the same samples: it needs batch: all "
             "and no accumulation");
+    if (o->bucket_count && (o->optimizer.kind == SOMA_LBFGS || o->no_shuffle))
+        return soma__fail(err, SOMA_INVALID,
+                          "training: buckets put samples into another order, which %s does not "
+                          "allow",
+                          o->no_shuffle ? "no_shuffle" : "lbfgs");
     if (o->monitor_mode > SOMA_MONITOR_MAX)
         return soma__fail(err, SOMA_INVALID, "training: there is no monitor mode number %d",
                           (int)o->monitor_mode);
@@ -123,6 +128,37 @@ static soma_status make_sums(soma__run *run, soma_error *err)
     return SOMA_OK;
 }
 
+/* The lengths that the loader cuts batches to. It has checked them. */
+static void find_lengths(soma__run *run)
+{
+    const soma_train_options *o = &run->options;
+    const int64_t steps = o->bucket_count ? soma_dataset_x_shape(run->data->train)->dim[0] : 0;
+    for (int i = 0; i < o->bucket_count; i++)
+        run->lengths[run->length_count++] = o->buckets[i];
+    if (!run->length_count || run->lengths[run->length_count - 1] < steps)
+        run->lengths[run->length_count++] = steps;
+}
+
+soma_status soma__run_steps(soma__run *run, soma__step *out, const soma__step_job *job,
+                            soma_error *err)
+{
+    for (int i = 0; i < run->length_count; i++) {
+        soma__step_job one = *job;
+        one.length = run->lengths[i];
+        SOMA__TRY(soma__step_create_for(&out[i], run->model, run->data->train, run->options.batch,
+                                        &one, err));
+    }
+    return SOMA_OK;
+}
+
+soma__step *soma__run_step(const soma__run *run, soma__step *steps)
+{
+    int i = 0;
+    while (i + 1 < run->length_count && run->lengths[i] != soma_loader_length(run->loader))
+        i++;
+    return &steps[i];
+}
+
 static soma_status make_steps(soma__run *run, soma_error *err)
 {
     soma_dataset *train = run->data->train;
@@ -130,9 +166,12 @@ static soma_status make_steps(soma__run *run, soma_error *err)
     soma_loader_options loader = {.batch = batch,
                                   .shuffle = !run->options.no_shuffle,
                                   .balanced = run->options.balanced,
+                                  .buckets = run->options.buckets,
+                                  .bucket_count = run->options.bucket_count,
                                   .seed = run->options.seed,
                                   .threads = run->options.loader_threads};
     SOMA__TRY(soma_loader_create(&run->loader, train, &loader, err));
+    find_lengths(run);
     run->steps_per_epoch = soma_loader_batches(run->loader);
     int64_t together = run->options.accumulate;
     run->updates_per_epoch = (run->steps_per_epoch + together - 1) / together;
@@ -140,14 +179,14 @@ static soma_status make_steps(soma__run *run, soma_error *err)
         .purpose = SOMA__STEP_TRAIN, .optimizer = run->optimizer, .loss = &run->loss};
     if (run->options.optimizer.kind == SOMA_LBFGS) {
         SOMA__TRY(make_sums(run, err));
-        job = (soma__step_job){SOMA__STEP_GRADIENT, NULL, run->sums, &run->loss};
+        job = (soma__step_job){SOMA__STEP_GRADIENT, NULL, run->sums, &run->loss, 0};
     } else if (together > 1) {
         SOMA__TRY(make_sums(run, err));
-        job = (soma__step_job){SOMA__STEP_ACCUMULATE, run->optimizer, run->sums, &run->loss};
-        SOMA__TRY(soma__step_create_for(&run->part, run->model, train, batch, &job, err));
+        job = (soma__step_job){SOMA__STEP_ACCUMULATE, run->optimizer, run->sums, &run->loss, 0};
+        SOMA__TRY(soma__run_steps(run, run->part, &job, err));
         job.purpose = SOMA__STEP_FINISH;
     }
-    SOMA__TRY(soma__step_create_for(&run->full, run->model, train, batch, &job, err));
+    SOMA__TRY(soma__run_steps(run, run->full, &job, err));
     if (train->count % batch)
         SOMA__TRY(
             soma__step_create_for(&run->rest, run->model, train, train->count % batch, &job, err));
@@ -192,9 +231,11 @@ static soma_status run_open(soma__run *run, soma_model *model, const soma_data *
 static void run_close(soma__run *run)
 {
     soma_loader_destroy(run->loader);
-    soma__step_destroy(&run->full);
+    for (int i = 0; i < run->length_count; i++) {
+        soma__step_destroy(&run->full[i]);
+        soma__step_destroy(&run->part[i]);
+    }
     soma__step_destroy(&run->rest);
-    soma__step_destroy(&run->part);
     soma__average_close(run);
     soma_lbfgs_destroy(run->lbfgs);
     for (int i = 0; run->sums && i < run->trained; i++)
@@ -525,9 +566,9 @@ static soma_status one_step(soma__run *run, const void *x, const void *y, int64_
                             soma_error *err)
 {
     soma__progress *p = &run->progress;
-    soma__step *step = !updates(run, p->step)     ? &run->part
-                       : count == run->full.batch ? &run->full
-                                                  : &run->rest;
+    soma__step *step = !updates(run, p->step)        ? soma__run_step(run, run->part)
+                       : count == run->options.batch ? soma__run_step(run, run->full)
+                                                     : &run->rest;
     SOMA__TRY(feed_step(run, step, x, y, count, err));
     run->last = step;
     double loss;
@@ -660,18 +701,20 @@ soma_status soma_train_estimate(soma_model *model, const soma_data *data,
     soma_status status = run_open(&run, model, data, options, err);
     if (status == SOMA_OK) {
         soma_plan_info info;
-        soma_plan_describe(run.full.plan, &info);
+        soma_plan_describe(run.full[run.length_count - 1].plan, &info);
         out->parameters = soma_model_size(model, false);
         out->trainable = soma_model_size(model, true);
         out->step_flops = info.flops;
         out->step_bytes = info.bytes;
         size_t prefetched = SOMA__PREFETCH * (size_t)run.options.batch *
                             (data->train->x_bytes + data->train->y_bytes);
+        for (int i = 0; i < run.length_count; i++)
+            out->bytes +=
+                step_bytes(&run.full[i]) + step_bytes(&run.part[i]) + step_bytes(&run.count[i]);
+        out->bytes += info.variable_bytes + step_bytes(&run.rest) + step_bytes(&run.count_rest) +
+                      step_bytes(&run.evaluator.full) + step_bytes(&run.evaluator.rest) +
+                      prefetched + soma__dataset_memory(data->train);
         /* The best weights are a second copy of the parameters. */
-        out->bytes = info.variable_bytes + step_bytes(&run.full) + step_bytes(&run.rest) +
-                     step_bytes(&run.part) + step_bytes(&run.count) + step_bytes(&run.count_rest) +
-                     step_bytes(&run.evaluator.full) + step_bytes(&run.evaluator.rest) +
-                     prefetched + soma__dataset_memory(data->train);
         for (int i = 0; run.best && i < soma_model_parameter_count(model); i++)
             out->bytes += soma_tensor_bytes(run.best[i]);
     }

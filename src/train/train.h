@@ -45,17 +45,20 @@ typedef struct soma_training {
     float *hyper;      /* what a step of the optimiser is fed with */
     soma__loss loss;
     soma_loader *loader;
-    soma__step full, rest;        /* those that end in an update */
-    const soma__step *last;       /* the one that ran last */
-    soma__step part;              /* a full batch that only joins the sums; accumulate > 1 */
-    soma__step count, count_rest; /* running statistics anew, for swa */
-    soma_tensor **sums;           /* of gradients, one a trained parameter; NULL: none */
-    int trained;                  /* parameters that are */
-    int64_t key[2];               /* seed and step, for dropout */
-    float share;                  /* 1 / the samples of an update */
-    soma__evaluator evaluator;    /* loader NULL: no validation */
-    const soma__metric *metric;   /* what is watched; NULL: nothing */
-    bool greater;                 /* is better */
+    int64_t lengths[SOMA_BUCKETS + 1]; /* that batches are cut to; without buckets one, 0 */
+    int length_count;
+    /* Steps of full batches, one for each of these lengths; an odd last batch is never cut. */
+    soma__step full[SOMA_BUCKETS + 1], rest;        /* those that end in an update */
+    soma__step part[SOMA_BUCKETS + 1];              /* that only join the sums; accumulate > 1 */
+    soma__step count[SOMA_BUCKETS + 1], count_rest; /* running statistics anew, for swa */
+    const soma__step *last;                         /* the one that ran last */
+    soma_tensor **sums;         /* of gradients, one a trained parameter; NULL: none */
+    int trained;                /* parameters that are */
+    int64_t key[2];             /* seed and step, for dropout */
+    float share;                /* 1 / the samples of an update */
+    soma__evaluator evaluator;  /* loader NULL: no validation */
+    const soma__metric *metric; /* what is watched; NULL: nothing */
+    bool greater;               /* is better */
     soma__plateau plateau;
     soma_tensor **best; /* copies of the best weights, one a parameter; NULL: none kept */
     bool entered;       /* the model holds the average just now */
@@ -68,6 +71,12 @@ typedef struct soma_training {
     double epoch_start; /* when this process began the epoch */
     char *best_path, *checkpoint_path, *history_path; /* NULL without a folder */
 } soma__run;
+
+/* train.c: steps of full batches of each length, in out[0..length_count); and the one of them for
+ * the batch that the loader gave last. */
+soma_status soma__run_steps(soma__run *run, soma__step *out, const soma__step_job *job,
+                            soma_error *err);
+soma__step *soma__run_step(const soma__run *run, soma__step *steps);
 
 /* minimize.c: steps of L-BFGS; run->sums are its gradients. */
 soma_status soma__minimize_open(soma__run *run, soma_error *err);

@@ -27,6 +27,34 @@ expect 0 "accuracy 100.00 % (400 of 400)" "$soma" eval runs/reviews/model.safete
 printf 'GOOD\nbad\ta poor film\n' >wrong.tsv
 expect 3 "has no field" "$soma" eval runs/reviews/model.safetensors wrong.tsv --label 1
 expect 0 "x f32 [8]" "$soma" data reviews.yaml
+"$soma" check reviews.yaml >check.out 2>&1
+check "ids are not numbers that want scaling" test -z "$(grep inputs-scaled check.out)"
+# Lengths, masks and buckets; a review without a word is one of padding alone.
+printf 'bad\t\ngood\ta good film\n' >empty.tsv
+cat >buckets.yaml <<'RECIPE'
+data: {source: text, path: reviews.tsv, length: 16, lowercase: true, validation: 0.1}
+model:
+  - graph:
+      nodes:
+        - {name: lengths, layer: lengths}
+        - {name: words, from: input, layer: {embedding: {count: 20, units: 8, padding: true}}}
+        - {name: features, layer: {concat: [conv1d: {filters: 6, kernel: 3, padding: same}, conv1d: {filters: 6, kernel: 2, padding: same}]}}
+        - {name: largest, from: [features, lengths], layer: {sequence_pool: max}}
+        - {name: answer, layer: {dense: 2}}
+train:
+  epochs: 6
+  batch: 16
+  buckets: [5, 7]
+  optimizer: {kind: adam, rate: 0.02}
+RECIPE
+expect 0 "test: accuracy 100.00 %" "$soma" train buckets.yaml --seed 3
+expect 0 "(2 of 2)" "$soma" eval runs/buckets/model.safetensors empty.tsv
+cp runs/buckets/model.safetensors once.safetensors
+expect 0 "test: accuracy" "$soma" train buckets.yaml --seed 3 --threads 2 --set train.loader_threads=3 --force
+expect 0 "" cmp once.safetensors runs/buckets/model.safetensors
+expect 3 "expected a list of at most 16 lengths" "$soma" check buckets.yaml --set train.buckets=7
+expect 3 "bucket 2: lengths rise from 1 to at most 16" "$soma" train buckets.yaml --force --set train.buckets.1=5
+expect 3 "expected whole numbers" "$soma" check buckets.yaml --set train.buckets.1=a
 expect 3 "reviews.yaml:1: data: source text needs 'path'" "$soma" check reviews.yaml --set data.path=null
 expect 3 "no column is named 'stars'" "$soma" check reviews.yaml --set data.label=stars
 expect 3 "expected beginning or end" "$soma" check reviews.yaml --set data.keep=middle
