@@ -89,6 +89,29 @@ SOMA_API soma_var soma_sinusoidal(soma_graph *graph, soma_dtype dtype, int64_t s
 /* True for the steps that count: bool [B,steps] of lengths [B]. Composite. */
 SOMA_API soma_var soma_sequence_mask(soma_var lengths, int64_t steps);
 
+/* --- tags ---------------------------------------------------------------------------------------
+ *
+ * A linear-chain conditional random field (Lafferty et al. 2001): the score of a row of tags is the
+ * sum of what each step gives its tag (emissions), what each tag gives the one that follows
+ * (transitions [from,to]), and what its first and last tags get. */
+typedef struct soma_crf_options {
+    soma_var first, last; /* [K]; none: 0 */
+} soma_crf_options;
+/* All of them in one value for the two functions below: emissions [B,T,K], transitions [K,K] (none:
+ * 0) give [B,T+K+2,K], the rows of each sequence in this order: emissions, transitions, first,
+ * last. Composite. */
+SOMA_API soma_var soma_crf_scores_opt(soma_var emissions, soma_var transitions,
+                                      soma_crf_options options);
+#define soma_crf_scores(emissions_, transitions_, ...)                                             \
+    soma_crf_scores_opt((emissions_), (transitions_), (soma_crf_options){__VA_ARGS__})
+/* -log P(tags) of each sequence: [B]. tags i32 or i64 [B,T], lengths as above ({0}: T). A tag below
+ * 0 is not known: the sum goes over all that it could be; one of K or more makes NaN. Of no step:
+ * 0. Infinite where the scores forbid the tags. Its gradient has none. */
+SOMA_API soma_var soma_crf(soma_var scores, soma_var tags, soma_var lengths);
+/* The most probable tags, i64 [B,T], -1 behind the length (Viterbi 1967); of equal scores the lower
+ * tags from the end on. */
+SOMA_API soma_var soma_crf_decode(soma_var scores, soma_var lengths);
+
 #ifdef __cplusplus
 }
 #endif

@@ -185,19 +185,19 @@ static soma_var build_each(soma__layer_build *b, const soma_layer *layer, soma_v
     if (shape.ndim < 2)
         return soma__layer_fail(b, layer, SOMA_SHAPE, "needs sequences [B,T…], got %s",
                                 soma_shape_text(&shape, text, sizeof text));
+    const int64_t steps = shape.dim[0] * shape.dim[1];
     inner.ndim--;
-    inner.dim[0] = shape.dim[0] * shape.dim[1];
+    inner.dim[0] = steps;
     for (int i = 1; i < inner.ndim; i++)
         inner.dim[i] = shape.dim[i + 1];
     soma_var y = soma__layer_apply_child(b, layer, 0, soma_reshape(x, inner));
     if (!soma_var_ok(y))
         return y;
     inner = soma_var_shape(y);
-    if (inner.ndim < 1 || inner.ndim >= SOMA_MAX_DIMS ||
-        inner.dim[0] != shape.dim[0] * shape.dim[1])
-        return soma__layer_fail(
-            b, layer, SOMA_SHAPE, "the body gives %s, but must keep its %lld samples apart",
-            soma_shape_text(&inner, text, sizeof text), (long long)(shape.dim[0] * shape.dim[1]));
+    if (inner.ndim < 1 || inner.ndim >= SOMA_MAX_DIMS || inner.dim[0] != steps)
+        return soma__layer_fail(b, layer, SOMA_SHAPE,
+                                "the body gives %s, but must keep its %lld samples apart",
+                                soma_shape_text(&inner, text, sizeof text), (long long)steps);
     soma_shape outer = {.ndim = inner.ndim + 1, .dim = {shape.dim[0], shape.dim[1]}};
     for (int i = 1; i < inner.ndim; i++)
         outer.dim[i + 1] = inner.dim[i];
