@@ -5,7 +5,7 @@ import re
 import sys
 
 ROOMS = ["base", "metrics", "tensor", "graph", "ops", "autodiff", "plan", "backend", "format", "text", "data",
-         "nn", "optim", "train", "cli"]
+         "nn", "optim", "generate", "train", "cli"]
 root = pathlib.Path(__file__).resolve().parent.parent
 bad = 0
 for path in sorted((root / "src").rglob("*.[ch]")):

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "custom.h"
 #include "data.h"
+#include "generate.h"
 #include "graph.h"
 #include "metrics.h"
 #include "networks.h"

@@ -33,6 +33,7 @@ typedef struct soma_event {
     int64_t epoch, epochs;         /* epoch from 1 */
     int64_t step, steps_per_epoch; /* step in the epoch, from 1 */
     int64_t total_steps;           /* steps done since the start of the training */
+    int64_t planned_steps;         /* steps of the whole training, unless it stops early */
     soma_metrics train;            /* running means of this epoch */
     soma_metrics validation;       /* SOMA_EVENT_EPOCH; samples 0 without a validation part */
     double rate;                   /* learning rate of this step */
@@ -114,6 +115,8 @@ typedef enum soma_monitor_mode {
 
 typedef struct soma_train_options {
     int64_t epochs;                   /* 0: 10 */
+    int64_t steps;                    /* in place of epochs: how many updates; the last epoch ends
+                                         where they do. 0: by epochs */
     int64_t batch;                    /* 0: 32; SOMA_BATCH_ALL: the whole training part, which lbfgs
                                          needs. More than the training samples is an error */
     soma_optimizer_options optimizer; /* kind 0 is sgd */
@@ -183,7 +186,7 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_evaluate(soma_model *model, const soma
  */
 typedef struct soma_scores {
     soma_metrics metrics;
-    int classes;      /* classify: those of the model; binary: 2; regress: 0 */
+    int classes;      /* classify: those of the model, of steps 0; binary: 2; regress: 0 */
     double precision; /* the means of the classes (macro) */
     double recall, f1;
     double balanced_accuracy, mcc, kappa;
@@ -191,10 +194,13 @@ typedef struct soma_scores {
     double roc_auc;           /* the mean of each class against the rest */
     double average_precision; /* the same */
     double calibration_error; /* 15 bins; of the softmax or sigmoid of what the model says */
+    double perplexity;        /* of a classifier of steps: e^loss. It has accuracy and loss besides,
+                                 over the steps that have a label, and none of the above */
     soma_regression_scores regression;
 } soma_scores;
 /* Keeps what the model says of all samples (4 bytes for each output of each sample) while it runs.
- * `confusion`, unless NULL, receives classes×classes counts; for binary 2×2 over all targets. */
+ * `confusion`, unless NULL, receives classes×classes counts; for binary 2×2 over all targets; of a
+ * classifier of steps it stays as it is. */
 SOMA_MUST_CHECK SOMA_API soma_status soma_evaluate_scores(soma_model *model,
                                                           const soma_dataset *dataset,
                                                           int64_t batch, soma_scores *out,

@@ -80,6 +80,22 @@ static const option options[] = {
      "add steps up by kernel, op or name, longest first; default: step"},
     {"trace", 0, OPTION_TEXT, "FILE", AT(trace), 0,
      "write the runs as JSON for chrome://tracing or Perfetto"},
+    {"prompt", 'p', OPTION_TEXT, "TEXT", AT(prompt), 0, "what the text begins with"},
+    {"tokens", 0, OPTION_NUMBER, "N", AT(tokens), 1,
+     "most tokens to make; default: as many as the context has room for"},
+    {"temperature", 0, OPTION_REAL, "X", AT(temperature), 0,
+     "above 1 flatter, below 1 sharper chances; 0: always the likeliest token; default: 1"},
+    {"top-k", 0, OPTION_NUMBER, "N", AT(top_k), 0, "draw from the N likeliest tokens; 0: from all"},
+    {"top-p", 0, OPTION_REAL, "X", AT(top_p), 0,
+     "draw from the fewest likeliest tokens that have the share X; default: 1"},
+    {"min-p", 0, OPTION_REAL, "X", AT(min_p), 0,
+     "draw from tokens with at least X times the chance of the likeliest; default: 0"},
+    {"repetition-penalty", 0, OPTION_REAL, "X", AT(repetition_penalty), 0,
+     "above 1: tokens that were there become less likely; default: 1"},
+    {"beam", 0, OPTION_NUMBER, "N", AT(beam), 1,
+     "the likeliest text that a search over N beams finds, in place of drawing"},
+    {"length-penalty", 0, OPTION_REAL, "X", AT(length_penalty), 0,
+     "of beams: log p is divided by length^X; default: 0"},
     {"dot", 0, OPTION_TEXT, "FILE", AT(dot), 0, "write the plan as a Graphviz picture"},
 };
 #define OPTION_COUNT (sizeof options / sizeof options[0])
@@ -143,6 +159,20 @@ static bool unknown(const command *cmd, const char *text, const lookup *l)
     return false;
 }
 
+static bool store_real(const command *cmd, const option *o, const char *value, arguments *args)
+{
+    double number;
+    if (!soma__parse_float(value, &number) || !(number >= (double)o->min)) {
+        fprintf(stderr, "soma %s: --%s takes a number of at least %lld, not '%s'\n", cmd->name,
+                o->name, (long long)o->min, value);
+        return false;
+    }
+    *(double *)(void *)((char *)args + o->offset) = number;
+    if (o->offset == AT(temperature))
+        args->temperature_given = true;
+    return true;
+}
+
 static bool store(const command *cmd, const option *o, const char *value, arguments *args)
 {
     char *at = (char *)args + o->offset;
@@ -160,6 +190,8 @@ static bool store(const command *cmd, const option *o, const char *value, argume
         }
         args->set[args->set_count++] = value;
         return true;
+    case OPTION_REAL:
+        return store_real(cmd, o, value, args);
     case OPTION_NUMBER:
         break;
     }

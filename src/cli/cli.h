@@ -36,10 +36,19 @@ typedef struct arguments {
     bool optimizers, schedules, losses;
     const char *data, *out, *isa, *label, *sheet, *url, *dot, *plot, *layer, *kind, *by, *trace;
     int64_t threads, folds, steps, clusters, seed, epochs, batch, runs, top, limit, size, min_count;
-    bool seed_given;
+    const char *prompt;
+    int64_t tokens, top_k, beam;
+    double temperature, top_p, min_p, repetition_penalty, length_penalty;
+    bool seed_given, temperature_given;
 } arguments;
 
-typedef enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_LIST } option_kind;
+typedef enum option_kind {
+    OPTION_FLAG,
+    OPTION_TEXT,
+    OPTION_NUMBER,
+    OPTION_REAL,
+    OPTION_LIST
+} option_kind;
 
 typedef struct option {
     const char *name; /* "threads" for --threads */
@@ -47,7 +56,7 @@ typedef struct option {
     option_kind kind;
     const char *argument; /* "N"; NULL for flags */
     size_t offset;        /* in struct arguments */
-    int64_t min;          /* numbers */
+    int64_t min;          /* numbers and reals */
     const char *doc;
 } option;
 
@@ -96,6 +105,7 @@ int cli_run_profile(const arguments *args);
 int cli_run_ops(const arguments *args);
 int cli_run_data(const arguments *args);
 int cli_run_tokenize(const arguments *args);
+int cli_run_generate(const arguments *args);
 int cli_run_bench(const arguments *args);
 /* bench_transforms.c: adds the number of lines printed to *lines. */
 soma_status cli_bench_transforms(const arguments *args, int *lines, soma_error *err);

@@ -101,6 +101,16 @@ const command cli_commands[] = {
      "soma tokenize encode vocab.json,merges.txt a.txt --json\twith the bytes that each token covers\n"
      "soma tokenize show book.json book.txt\tbytes a token, and the share that is unknown\n",
      "out kind size min-count lowercase nfc", 1, SOMA__CLI_MAX_ARGUMENTS, cli_run_tokenize},
+    {"generate", "MODEL [options]", "text from a language model, printed as it is made",
+     "Goes on after --prompt (default: a line end), token by token; layers keep what later tokens need, "
+     "so that each costs one step. Draws by --seed (default: 1), after --repetition-penalty, --temperature, "
+     "--top-k, --top-p and --min-p in this order, or searches with --beam. Beyond the context of the model it "
+     "goes on from the later half of it.",
+     "soma generate runs/shakespeare-gpt-small/model.safetensors --prompt 'ROMEO:' --tokens 300\ta scene\n"
+     "soma generate model.safetensors -p 'Once' --temperature 0.8 --top-k 40 --seed 7\tless daring\n"
+     "soma generate model.safetensors -p 'Once' --beam 4 --tokens 50\tthe likeliest text\n",
+     "prompt tokens temperature top-k top-p min-p repetition-penalty beam length-penalty seed", 1, 1,
+     cli_run_generate},
     {"bench", "[NAME] [options]", "speed of this machine and of soma on it",
      "Measures the machine's peak, then ops, training steps, inference and transforms of images, each "
      "as the median of half a second of runs (or of --runs). NAME limits it to the line of this name, "

@@ -73,7 +73,7 @@ static void add_numbers(const cli_progress *progress, soma__text *text, const so
                         double share, double now)
 {
     char buffer[32];
-    int64_t total = e->epochs * e->steps_per_epoch, done = e->total_steps - progress->first_step;
+    int64_t total = e->planned_steps, done = e->total_steps - progress->first_step;
     double per_step = done > 0 ? (now - progress->started) / (double)done : NAN;
     soma__text_add(text, " %3.0f %%  loss %.4f", share * 100, e->train.loss);
     if (isfinite(e->train.accuracy))
@@ -87,7 +87,7 @@ static void add_numbers(const cli_progress *progress, soma__text *text, const so
 
 static void draw(cli_progress *progress, const soma_event *e, double now)
 {
-    int64_t total = e->epochs * e->steps_per_epoch;
+    int64_t total = e->planned_steps;
     double share = total > 0 ? (double)e->total_steps / (double)total : 1;
     char head[64];
     soma__text line = {0}, numbers = {0};

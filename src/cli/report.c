@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "nn/nn.h"
 
 /* A matrix of more classes does not fit a screen; then only its largest mistakes are shown. */
 #define MATRIX_CLASSES 20
@@ -13,7 +14,7 @@ static int report_classes(const soma_model *model)
 {
     switch (soma_model_get_options(model)->task) {
     case SOMA_TASK_CLASSIFY:
-        return soma_model_class_count(model);
+        return soma__model_steps(model) ? 0 : soma_model_class_count(model);
     case SOMA_TASK_BINARY:
         return 2;
     case SOMA_TASK_REGRESS:
@@ -67,7 +68,11 @@ void cli_report_line(const cli_report *report, const char *part)
     const soma_metrics *m = &report->scores.metrics;
     char percent[32], right[32], all[32];
     soma__format_count(m->samples, all, sizeof all);
-    if (isfinite(m->accuracy))
+    if (isfinite(report->scores.perplexity))
+        printf("%s: loss %.4f, perplexity %.4f, accuracy %s of the steps of %s samples\n", part,
+               m->loss, report->scores.perplexity,
+               cli_percent(m->accuracy, percent, sizeof percent), all);
+    else if (isfinite(m->accuracy))
         printf("%s: accuracy %s (%s of %s), loss %.4f\n", part,
                cli_percent(m->accuracy, percent, sizeof percent),
                soma__format_count((int64_t)(m->accuracy * (double)m->samples + 0.5), right,
@@ -205,6 +210,7 @@ static const struct figure {
     {"roc_auc", "area under ROC", offsetof(soma_scores, roc_auc)},
     {"average_precision", "average precision", offsetof(soma_scores, average_precision)},
     {"calibration_error", "calibration error", offsetof(soma_scores, calibration_error)},
+    {"perplexity", "perplexity", offsetof(soma_scores, perplexity)},
     {"mse", "mean squared error", offsetof(soma_scores, regression.mse)},
     {"rmse", "its root", offsetof(soma_scores, regression.rmse)},
     {"mae", "mean error", offsetof(soma_scores, regression.mae)},

@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "cli/cli.h"
+#include "nn/nn.h"
 #include "tensor/tensor.h"
 #include "train/step.h"
 
@@ -37,7 +38,8 @@ static soma_status make_targets(soma_tensor **out, soma_model *model, int64_t co
                                 soma_error *err)
 {
     bool classify = soma_model_get_options(model)->task == SOMA_TASK_CLASSIFY;
-    soma_shape shape = SOMA_SHAPE(count);
+    const int64_t steps = soma__model_steps(model);
+    soma_shape shape = steps ? SOMA_SHAPE(count, steps) : SOMA_SHAPE(count);
     if (!classify) {
         SOMA__TRY(output_shape(&shape, model, err));
         shape.dim[0] = count;

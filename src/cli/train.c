@@ -186,8 +186,11 @@ static void show_start(const job *j, const soma_train_options *o)
            soma_shape_text(soma_dataset_x_shape(d->train), shape, sizeof shape));
     printf("model  %s parameters\n",
            soma__format_count(soma_model_size(j->m.model, false), a, sizeof a));
-    printf("run    %lld epochs, batch %lld, %d thread%s, %s, seed %llu; %s %s\n",
-           (long long)(o->epochs ? o->epochs : 10), (long long)batch_of(j),
+    printf("run    %lld %s, batch %lld, %d thread%s, %s, seed %llu; %s %s\n",
+           (long long)(o->steps    ? o->steps
+                       : o->epochs ? o->epochs
+                                   : 10),
+           o->steps ? "steps" : "epochs", (long long)batch_of(j),
            soma_context_threads(j->m.context), soma_context_threads(j->m.context) == 1 ? "" : "s",
            soma_context_isa(j->m.context), (unsigned long long)o->seed,
            j->resumed ? "goes on in" : "into", j->folder);

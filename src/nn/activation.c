@@ -139,6 +139,7 @@ const soma__layer_type soma__layer_activation = {
     .field_count = SOMA__FIELD_COUNT(fields),
     .primary = "function",
     .alias = "function",
+    .steps = true,
     .build = build,
 };
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nn/layer.h"
+#include "nn/carry.h"
 #include "nn/nn.h"
 
 /* --- multi_head_attention -----------------------------------------------------------------------
@@ -158,20 +158,116 @@ static soma_var slopes(const heads *h)
     return y;
 }
 
-static soma_var attend(const heads *h, soma_var x)
+/* --- step by step -------------------------------------------------------------------------------
+ */
+
+/* soma_rotary of steps that begin at a position which only the run knows: its angles, computed once
+ * for all positions, are looked up. */
+static soma_var turn(const heads *h, soma_var x)
+{
+    const soma_shape shape = soma_var_shape(x);
+    const int64_t steps = shape.dim[1], half = shape.dim[3] / 2, room = h->b->carry->room;
+    soma_tensor *table[2] = {NULL, NULL};
+    soma_var wave[2], y = {h->b->graph, -1};
+    for (int part = 0; part < 2; part++)
+        if (soma_tensor_create(&table[part], SOMA_F32, SOMA_SHAPE(room, half),
+                               &h->b->graph->error)) {
+            soma_tensor_release(table[0]);
+            return y;
+        }
+    for (int64_t t = 0; t < room; t++)
+        for (int64_t i = 0; i < half; i++) {
+            const double angle = (double)t * pow(10000, -2 * (double)i / (double)shape.dim[3]);
+            soma_tensor_set(table[0], t * half + i, cos(angle));
+            soma_tensor_set(table[1], t * half + i, sin(angle));
+        }
+    for (int part = 0; part < 2; part++) {
+        wave[part] = soma_gather(soma_constant(h->b->graph, table[part]),
+                                 soma__carry_numbers(h->b, steps), 0);
+        wave[part] = soma_reshape(wave[part], SOMA_SHAPE(1, steps, 1, half));
+        soma_tensor_release(table[part]);
+    }
+    soma_var a = soma_slice(x, 3, 0, half), b = soma_slice(x, 3, half, 2 * half);
+    soma_var turned[2] = {soma_sub(soma_mul(a, wave[0]), soma_mul(b, wave[1])),
+                          soma_add(soma_mul(b, wave[0]), soma_mul(a, wave[1]))};
+    return soma_concat(turned, 2, 3);
+}
+
+/* What the steps at hand see of the keys so far: themselves and those before. */
+static void hide_later(const heads *h, soma_attention_options *how, int64_t steps)
+{
+    soma_graph *graph = h->b->graph;
+    const int64_t room = h->b->carry->room;
+    soma_var end = soma_add(h->b->carry->position, soma_scalar(graph, SOMA_I64, (double)steps));
+    how->causal = false;
+    how->lengths = soma_expand(end, SOMA_SHAPE(h->batch));
+    if (steps == 1 && !h->o->alibi)
+        return;
+    soma_var key =
+        soma_reshape(soma_arange(graph, SOMA_I64, 0, (double)room, 1), SOMA_SHAPE(1, 1, 1, room));
+    soma_var query = soma_reshape(soma__carry_numbers(h->b, steps), SOMA_SHAPE(1, 1, steps, 1));
+    soma_var later = soma_less(query, key);
+    if (!h->o->alibi) {
+        how->mask = soma_logical_not(later);
+        return;
+    }
+    soma_var distance = soma_cast(soma_sub(query, key), SOMA_F32);
+    soma_var slope = soma_reshape(slopes(h), SOMA_SHAPE(1, h->count, 1, 1));
+    soma_var scores = soma_neg(soma_mul(slope, distance));
+    how->mask = soma_where(later, soma_scalar(graph, SOMA_F32, -INFINITY), scores);
+}
+
+/* Steps that come one after another attend to all before them, whose keys and values are kept. */
+static bool carry_on(const heads *h, soma_var part[3], soma_attention_options *how)
+{
+    const int64_t steps = soma_var_shape(part[0]).dim[1];
+    if (!h->o->causal || h->lengths.graph) {
+        soma__layer_fail(h->b, h->layer, SOMA_UNSUPPORTED,
+                         "%s: the model cannot go on step by step",
+                         h->o->causal ? "takes lengths of its steps"
+                                      : "is not causal, its steps see later ones");
+        return false;
+    }
+    if (h->o->rotary) {
+        part[0] = turn(h, part[0]);
+        part[1] = turn(h, part[1]);
+    }
+    part[1] = soma__carry_append(h->b, h->layer, "keys", part[1]);
+    part[2] = soma__carry_append(h->b, h->layer, "values", part[2]);
+    hide_later(h, how, steps);
+    return true;
+}
+
+/* --- the layer ----------------------------------------------------------------------------------
+ */
+
+static soma_var attend(heads *h, soma_var x)
 {
     const options *o = h->o;
+    const bool moves = soma__carry_moves(h->b, x);
     soma_var part[3] = {{0}, {0}, {0}};
     project(h, x, part);
     for (int i = 0; i < 3; i++)
         if (!part[i].graph || !soma_var_ok(part[i]))
             return (soma_var){h->b->graph, -1};
-    if (o->rotary) {
+    soma_attention_options how = {.causal = o->causal, .lengths = h->lengths};
+    if (moves && !h->memory.graph) {
+        if (!carry_on(h, part, &how))
+            return (soma_var){h->b->graph, -1};
+    } else if (o->rotary) {
         part[0] = soma_rotary(part[0], 0);
         part[1] = soma_rotary(part[1], 0);
     }
-    soma_attention_options how = {.causal = o->causal, .lengths = h->lengths};
-    if (o->alibi)
+    if (moves && h->memory.graph) {
+        if (o->causal || o->rotary || o->alibi || soma__carry_moves(h->b, h->memory))
+            return soma__layer_fail(h->b, h->layer, SOMA_UNSUPPORTED,
+                                    "attends to a memory with positions of its own, or one that "
+                                    "is still to come: the model cannot go on step by step");
+        part[1] = soma__carry_kept(h->b, h->layer, "memory_keys", part[1]);
+        part[2] = soma__carry_kept(h->b, h->layer, "memory_values", part[2]);
+        how.lengths = soma__carry_kept(h->b, h->layer, "memory_lengths", h->lengths);
+    }
+    if (o->alibi && !moves)
         how.slopes = slopes(h);
     if (o->dropout > 0 && h->b->mode != SOMA_EVALUATE) {
         how.key = h->b->key;
@@ -256,6 +352,7 @@ const soma__layer_type soma__layer_multi_head_attention = {
     .fields = fields,
     .field_count = SOMA__FIELD_COUNT(fields),
     .primary = "heads",
+    .steps = true,
     .build = build,
     .merge = merge,
 };
@@ -296,13 +393,17 @@ static soma_var build_positions(soma__layer_build *b, const soma_layer *layer, s
     if (shape.ndim != 3)
         return soma__layer_fail(b, layer, SOMA_SHAPE, "needs sequences [B,T,C], got %s",
                                 soma_shape_text(&shape, text, sizeof text));
-    if (!o->learned)
-        return soma_add(x,
-                        soma_sinusoidal(b->graph, soma_var_dtype(x), shape.dim[1], shape.dim[2]));
-    if (shape.dim[1] > o->learned)
+    const bool moves = soma__carry_moves(b, x);
+    const int64_t steps = moves ? b->carry->room : shape.dim[1];
+    if (!o->learned) {
+        soma_var waves = soma_sinusoidal(b->graph, soma_var_dtype(x), steps, shape.dim[2]);
+        return soma_add(x, moves ? soma_gather(waves, soma__carry_numbers(b, shape.dim[1]), 0)
+                                 : waves);
+    }
+    if (steps > o->learned)
         return soma__layer_fail(b, layer, SOMA_SHAPE,
                                 "knows %lld positions, but the sequence has %lld steps",
-                                (long long)o->learned, (long long)shape.dim[1]);
+                                (long long)o->learned, (long long)steps);
     const soma_init_options small = {.kind = SOMA_INIT_NORMAL, .deviation = 0.02};
     soma_var weight =
         soma__layer_param(b, layer,
@@ -310,7 +411,8 @@ static soma_var build_positions(soma__layer_build *b, const soma_layer *layer, s
                                          .shape = SOMA_SHAPE(o->learned, shape.dim[2]),
                                          .how = &small,
                                          .frozen = o->frozen});
-    return soma_add(x, soma_slice(weight, 0, 0, shape.dim[1]));
+    return soma_add(x, moves ? soma_gather(weight, soma__carry_numbers(b, shape.dim[1]), 0)
+                             : soma_slice(weight, 0, 0, steps));
 }
 
 const soma__layer_type soma__layer_positions = {
@@ -323,6 +425,7 @@ const soma__layer_type soma__layer_positions = {
     .fields = position_fields,
     .field_count = SOMA__FIELD_COUNT(position_fields),
     .primary = "learned",
+    .steps = true,
     .build = build_positions,
 };
 
@@ -392,6 +495,7 @@ const soma__layer_type soma__layer_tied = {
     .fields = tied_fields,
     .field_count = SOMA__FIELD_COUNT(tied_fields),
     .primary = "to",
+    .steps = true,
     .build = build_tied,
 };
 

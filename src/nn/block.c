@@ -82,6 +82,7 @@ const soma__layer_type soma__layer_sequential = {
     .field_count = SOMA__FIELD_COUNT(sequential_fields),
     .primary = "layers",
     .children = SOMA__CHILDREN_LIST,
+    .steps = true,
     .build = build_sequential,
     .merge = merge_sequential,
 };
@@ -153,6 +154,7 @@ const soma__layer_type soma__layer_residual = {
     .field_count = SOMA__FIELD_COUNT(residual_fields),
     .primary = "body",
     .children = SOMA__CHILDREN_SLOTS,
+    .steps = true,
     .build = build_residual,
 };
 
@@ -220,6 +222,7 @@ const soma__layer_type soma__layer_repeat = {
     .fields = repeat_fields,
     .field_count = SOMA__FIELD_COUNT(repeat_fields),
     .children = SOMA__CHILDREN_LIST,
+    .steps = true,
     .build = build_repeat,
 };
 
@@ -285,6 +288,7 @@ const soma__layer_type soma__layer_gate = {
     .field_count = SOMA__FIELD_COUNT(gate_fields),
     .primary = "body",
     .children = SOMA__CHILDREN_SLOTS,
+    .steps = true,
     .build = build_gate,
 };
 

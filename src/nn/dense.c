@@ -71,6 +71,7 @@ const soma__layer_type soma__layer_dense = {
     .fields = fields,
     .field_count = SOMA__FIELD_COUNT(fields),
     .primary = "units",
+    .steps = true,
     .build = build,
 };
 

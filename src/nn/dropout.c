@@ -89,6 +89,7 @@ static soma_var build_noise(soma__layer_build *b, const soma_layer *layer, soma_
         .fields = fields_,                                                                         \
         .field_count = SOMA__FIELD_COUNT(fields_),                                                 \
         .primary = primary_,                                                                       \
+        .steps = true,                                                                             \
         .transparent = true,                                                                       \
         .build = build_,                                                                           \
     };                                                                                             \

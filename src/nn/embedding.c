@@ -60,6 +60,7 @@ const soma__layer_type soma__layer_embedding = {
     .size = sizeof(options),
     .fields = fields,
     .field_count = SOMA__FIELD_COUNT(fields),
+    .steps = true,
     .build = build,
 };
 

@@ -47,6 +47,7 @@ const soma__layer_type soma__layer_prelu = {
     .size = sizeof(prelu_options),
     .fields = prelu_fields,
     .field_count = SOMA__FIELD_COUNT(prelu_fields),
+    .steps = true,
     .build = build_prelu,
 };
 
@@ -102,6 +103,7 @@ const soma__layer_type soma__layer_gated = {
     .field_count = SOMA__FIELD_COUNT(gated_fields),
     .primary = "function",
     .alias = "function",
+    .steps = true,
     .build = build_gated,
 };
 

@@ -465,6 +465,7 @@ const soma__layer_type soma__layer_graph = {
     .field_count = SOMA__FIELD_COUNT(fields),
     .primary = "nodes",
     .children = SOMA__CHILDREN_OWN,
+    .steps = true,
     .build = build,
     .merge = merge,
     .read = read,

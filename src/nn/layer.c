@@ -1,5 +1,5 @@
 /* layer.c: the registry, layers as objects, and the walk that builds their graph. */
-#include "nn/layer.h"
+#include "nn/carry.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -522,6 +522,11 @@ static soma_var build_here(soma__layer_build *b, const soma_layer *layer, const 
         return soma__layer_fail(b, layer, layer->status, "%s", layer->fault);
     if (b->creating && !soma__layer_options_ok(layer, message, sizeof message))
         return soma__layer_fail(b, layer, SOMA_INVALID, "%s", message);
+    for (int i = 0; i < count && !layer->type->steps; i++)
+        if (soma__carry_moves(b, x[i]))
+            return soma__layer_fail(b, layer, SOMA_UNSUPPORTED,
+                                    "looks at steps that are still to come: the model cannot go on "
+                                    "step by step");
     soma_scope_begin(b->graph, as);
     b->level++;
     soma_var y = run_build(b, layer, x, count);

@@ -22,6 +22,7 @@
 typedef struct soma__layer_type soma__layer_type;
 typedef struct soma__layer_build soma__layer_build;
 struct soma__param;
+struct soma__carry;
 
 struct soma_layer {
     const soma__layer_type *type; /* NULL only in the constant layers that stand for a fault */
@@ -57,6 +58,8 @@ struct soma__layer_type {
     const char *alias;   /* an enum field whose choices are recipe names of their own: "- relu" */
     soma__layer_children children;
     const char *child_prefix; /* automatic names of a list's children; NULL: by their types */
+    bool steps;       /* a step of the result depends on that step, and on those before by what is
+                         carried (nn/carry.h), so that steps may come one after another */
     bool transparent; /* an initialiser looks through it for the activation that comes next */
     soma_var (*build)(soma__layer_build *b, const soma_layer *layer, soma_var x);
     /* The same on several inputs, for layers that take them; else NULL. */
@@ -202,6 +205,7 @@ struct soma__layer_build {
     char path[SOMA__LAYER_PATH_SIZE]; /* "features.conv1" */
     const char *tap; /* path of the layer whose output is asked for, into `tapped`; NULL: none */
     soma_var tapped;
+    struct soma__carry *carry; /* steps come one after another; NULL: whole sequences */
     soma_var share; /* weight of this batch in running statistics; graph NULL: the layer's own */
 };
 

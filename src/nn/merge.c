@@ -206,6 +206,7 @@ static soma_var merge_dot(soma__layer_build *b, const soma_layer *layer, const s
         .primary = "branches",                                                                     \
         .children = SOMA__CHILDREN_LIST,                                                           \
         .child_prefix = "branch",                                                                  \
+        .steps = true,                                                                             \
         .build = build_##name_,                                                                    \
         .merge = inputs_##name_,                                                                   \
     };

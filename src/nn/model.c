@@ -295,6 +295,32 @@ static void apply(soma_model *model, soma_graph *graph, const soma_var *x, soma_
         *tapped = b.tapped;
 }
 
+void soma__model_apply_steps(soma_model *model, soma_graph *graph, const soma_var *given,
+                             soma__carry *carry, soma_var *y)
+{
+    const int last = model->input_count - 1;
+    soma_var in[SOMA_MODEL_INPUTS];
+    soma__layer_build b = {.model = model,
+                           .graph = graph,
+                           .mode = SOMA_EVALUATE,
+                           .update_count = &(int){0},
+                           .carry = carry,
+                           .tapped = {graph, -1},
+                           .row = -1};
+    for (int i = 0; i < model->output_count; i++)
+        y[i] = (soma_var){graph, -1};
+    if (model->shift >= 0) {
+        soma_graph_fail(graph, SOMA_UNSUPPORTED,
+                        "the model scales its input: it does not go on from ids");
+        return;
+    }
+    for (int i = 0; i < last; i++)
+        in[i] = prepare_input(model, graph, i, given[i], 0);
+    in[last] = carry->x;
+    build_layers(&b, model->layer, in, y);
+    soma__carry_end(carry, graph);
+}
+
 soma_var soma_model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
                           soma_var key, soma_update *updates, int update_capacity,
                           int *update_count)
@@ -473,17 +499,19 @@ static soma_status check_output(soma_model *model, soma_error *err)
 
     if (model->options.task != SOMA_TASK_CLASSIFY)
         return SOMA_OK;
-    if (shape->ndim != 1)
+    if (shape->ndim < 1 || shape->ndim > 2)
         return soma__fail(err, SOMA_SHAPE,
-                          "a classifier gives one number for each class and sample, this network "
-                          "gives %s a sample; is a flatten or global_avg_pool2d missing?",
+                          "a classifier gives one number for each class and sample (or class and "
+                          "step of a sequence), this network gives %s a sample; is a flatten or "
+                          "global_avg_pool2d missing?",
                           soma_shape_text(shape, text, sizeof text));
-    if (shape->dim[0] < 2)
+    const int64_t classes = shape->dim[shape->ndim - 1];
+    if (classes < 2)
         return soma__fail(err, SOMA_SHAPE,
                           "a classifier needs at least 2 outputs, this network has %lld; for yes "
                           "or no from one output use the binary task",
-                          (long long)shape->dim[0]);
-    return number_classes(model, shape->dim[0], err);
+                          (long long)classes);
+    return number_classes(model, classes, err);
 }
 
 /* The first build: on a batch of one. `b` says what else is to be done. */
@@ -644,6 +672,12 @@ soma_status soma_model_set_classes(soma_model *model, const char *const *names, 
     }
     model->classes = copies;
     return SOMA_OK;
+}
+
+int64_t soma__model_steps(const soma_model *model)
+{
+    const soma_shape *shape = &model->outputs[0].shape;
+    return model->options.task == SOMA_TASK_CLASSIFY && shape->ndim == 2 ? shape->dim[0] : 0;
 }
 
 int soma_model_class_count(const soma_model *model)

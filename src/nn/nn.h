@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "nn/layer.h"
+#include "nn/carry.h"
 
 typedef struct soma__model_parameter {
     soma_parameter public; /* first: soma_model_parameter hands it out */
@@ -63,6 +63,8 @@ const soma_layer *soma__model_root(const soma_layer *layer);
 /* Appends a parameter; the tensor is retained. */
 soma_status soma__model_add(soma_model *model, const char *name, soma_tensor *tensor,
                             bool trainable, bool buffer, int row, soma_error *err);
+/* Steps of a classifier that names a class for each step of a sequence; 0: one for each sample. */
+int64_t soma__model_steps(const soma_model *model);
 /* Index of a parameter, -1: unknown; looks at `hint` first. */
 int soma__model_index(const soma_model *model, const char *name, int hint);
 /* Adds one row to the summary under construction; its index or -1. */
@@ -78,6 +80,10 @@ soma_var soma__model_unscale_target(soma_model *model, soma_var out);
 soma_var soma__model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
                            soma_var key, soma_var share, int64_t steps, soma_update *updates,
                            int update_capacity, int *update_count);
+/* For a model that reads steps as they come (nn/carry.h): after soma__carry_begin, `given` are the
+ * inputs before the last one, whose steps are carry->x. The fault is the graph's. */
+void soma__model_apply_steps(soma_model *model, soma_graph *graph, const soma_var *given,
+                             soma__carry *carry, soma_var *y);
 /* Drops the sessions and plans that predict keeps. */
 void soma__model_forget_sessions(soma_model *model);
 const char *soma__task_text(soma_task task);

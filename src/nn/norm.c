@@ -106,6 +106,7 @@ const soma__layer_type soma__layer_batch_norm = {
     .size = sizeof(options),
     .fields = batch_fields,
     .field_count = SOMA__FIELD_COUNT(batch_fields),
+    .steps = true,
     .transparent = true,
     .build = build_batch,
 };
@@ -138,6 +139,7 @@ const soma__layer_type soma__layer_layer_norm = {
     .size = sizeof(options),
     .fields = layer_fields,
     .field_count = SOMA__FIELD_COUNT(layer_fields),
+    .steps = true,
     .transparent = true,
     .build = build_layer,
 };
@@ -264,6 +266,7 @@ const soma__layer_type soma__layer_rms_norm = {
     .size = sizeof(options),
     .fields = layer_fields,
     .field_count = SOMA__FIELD_COUNT(layer_fields),
+    .steps = true,
     .transparent = true,
     .build = build_rms,
 };

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "nn/layer.h"
+#include "nn/carry.h"
 
 typedef soma_recurrent_layer_options options;
 
@@ -154,8 +154,8 @@ static soma_var masked(const stack *s, soma_var y)
     return soma_mul(y, soma_reshape(mask, SOMA_SHAPE(s->batch, s->steps, 1)));
 }
 
-/* The layers one on the other; what the layer gives. */
-static soma_var run_all(const stack *s, soma_var x)
+/* The layers one on the other; what the layer gives. *state, unless NULL, is the last of all. */
+static soma_var run_all(const stack *s, soma_var x, soma_var *state)
 {
     const options *o = s->o;
     const int64_t states = s->kept * s->layers * s->directions;
@@ -179,11 +179,37 @@ static soma_var run_all(const stack *s, soma_var x)
         }
         y = s->directions == 2 ? soma_concat(side, 2, 2) : side[0];
     }
-    if (o->output == SOMA_RECURRENT_STATE)
-        return states > 1 ? soma_concat(last, (int)states, 1) : last[0];
+    if (o->output == SOMA_RECURRENT_STATE || state) {
+        soma_var all = states > 1 ? soma_concat(last, (int)states, 1) : last[0];
+        if (!state)
+            return all;
+        *state = all;
+    }
     if (o->output == SOMA_RECURRENT_LAST)
         return s->directions == 2 ? soma_concat(end, 2, 1) : end[0];
     return masked(s, y);
+}
+
+/* Steps that come one after another go on from the state after those before. */
+static soma_var carry_on(stack *s, soma_var x)
+{
+    const options *o = s->o;
+    const int64_t width = s->kept * s->layers * o->units;
+    if (s->directions == 2 || o->backwards || s->lengths.graph)
+        return soma__layer_fail(
+            s->b, s->layer, SOMA_UNSUPPORTED, "%s: the model cannot go on step by step",
+            s->lengths.graph ? "takes lengths of its steps" : "begins at the end of a sequence");
+    if (o->output != SOMA_RECURRENT_SEQUENCE)
+        return soma__layer_fail(s->b, s->layer, SOMA_UNSUPPORTED,
+                                "gives the last step alone: the model cannot go on step by step");
+    soma_var first = s->state;
+    if (!first.graph)
+        first = soma_full(s->b->graph, soma_var_dtype(x), SOMA_SHAPE(s->batch, width), 0);
+    s->state = soma__carry_state(s->b, s->layer, "state", first);
+    s->lengths = soma_expand(s->b->carry->count, SOMA_SHAPE(s->batch));
+    soma_var last = {0}, y = run_all(s, x, &last);
+    soma__carry_next(s->b, s->state, last);
+    return y;
 }
 
 /* Takes the further inputs by their dimensions: lengths [B], a state [B,kept·layers·directions·H].
@@ -235,7 +261,9 @@ static soma_var build(soma__layer_build *b, const soma_layer *layer, const soma_
                                 "training needs a key {seed, step}; give one to soma_model_apply");
     s.batch = shape.dim[0];
     s.steps = shape.dim[1];
-    return take_inputs(&s, x, count) ? run_all(&s, x[0]) : (soma_var){b->graph, -1};
+    if (!take_inputs(&s, x, count))
+        return (soma_var){b->graph, -1};
+    return soma__carry_moves(b, x[0]) ? carry_on(&s, x[0]) : run_all(&s, x[0], NULL);
 }
 
 #define RECURRENT(name_, gates_, parameters_, doc_)                                                \
@@ -258,6 +286,7 @@ static soma_var build(soma__layer_build *b, const soma_layer *layer, const soma_
         .fields = name_##_fields,                                                                  \
         .field_count = SOMA__FIELD_COUNT(name_##_fields),                                          \
         .primary = "units",                                                                        \
+        .steps = true,                                                                             \
         .build = build_##name_,                                                                    \
         .merge = merge_##name_,                                                                    \
     };                                                                                             \

@@ -211,6 +211,7 @@ const soma__layer_type soma__layer_transformer_encoder = {
     .fields = fields,
     .field_count = SOMA__FIELD_COUNT(fields),
     .primary = "heads",
+    .steps = true,
     .build = build_encoder,
     .merge = merge_encoder,
 };
@@ -226,6 +227,7 @@ const soma__layer_type soma__layer_transformer_decoder = {
     .fields = fields,
     .field_count = SOMA__FIELD_COUNT(fields),
     .primary = "heads",
+    .steps = true,
     .build = build_decoder,
     .merge = merge_decoder,
 };

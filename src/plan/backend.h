@@ -8,11 +8,18 @@
 #include "base/pool.h"
 #include "plan/program.h"
 
+/* Whether a kernel may write its result over an operand. */
+typedef enum soma__in_place {
+    SOMA__APART = false,   /* never */
+    SOMA__OVER_ANY = true, /* out[0] may be in[0] or any same-sized input (elementwise) */
+    SOMA__OVER_FIRST = 2,  /* out[0] may be in[0], of which it changes parts */
+} soma__in_place;
+
 typedef struct soma__kernel {
     const char *op;   /* op name; "fused" runs call->program */
     const char *name; /* "gemm avx512", for profiles */
-    bool in_place;    /* out[0] may be in[0] or any same-sized input (elementwise) */
-    bool epilogue;    /* call->program is run on finished blocks */
+    soma__in_place in_place;
+    bool epilogue; /* call->program is run on finished blocks */
     /* NULL: takes the call; else the reason why not. Sees shapes and dtypes; data pointers are
      * NULL. */
     const char *(*refuses)(const soma__call *call);

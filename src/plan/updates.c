@@ -28,8 +28,9 @@ static bool position_safe(const soma__core *core, const soma__step *step, int32_
         const soma__value *operand = &core->value[step->in[i]];
         if (operand->root != root)
             continue;
-        if (!step->kernel || !step->kernel->in_place || step->epilogue_first ||
-            soma__is_fold(step, out) || !soma__same_positions(operand, &core->value[out]))
+        if (!step->kernel || step->kernel->in_place == SOMA__APART || step->epilogue_first ||
+            (step->kernel->in_place == SOMA__OVER_FIRST && i != 0) || soma__is_fold(step, out) ||
+            !soma__same_positions(operand, &core->value[out]))
             return false;
     }
     return true;

@@ -543,7 +543,8 @@ static soma_status check_batch_norm(soma__linter *l, soma_error *err)
 /* --- scaling ------------------------------------------------------------------------------------
  */
 
-/* The first layer with parameters: one that normalises makes scaling needless. */
+/* The first layer with parameters: one that normalises makes scaling needless, and what an
+ * embedding reads are numbers of categories. */
 static soma_status normalizes_itself(soma__linter *l, bool *out, soma_error *err)
 {
     soma_layer_row *rows;
@@ -553,7 +554,8 @@ static soma_status normalizes_itself(soma__linter *l, bool *out, soma_error *err
     for (int i = 0; i < count; i++) {
         bool leaf = i + 1 == count || rows[i + 1].depth <= rows[i].depth;
         if (leaf && rows[i].parameters > 0) {
-            *out = strstr(rows[i].type, "_norm") && strcmp(rows[i].type, "conv_norm") != 0;
+            *out = strcmp(rows[i].type, "embedding") == 0 ||
+                   (strstr(rows[i].type, "_norm") && strcmp(rows[i].type, "conv_norm") != 0);
             break;
         }
     }

@@ -41,6 +41,7 @@ static soma_status describe(const soma__run *run, char **out, soma_error *err)
     add_int(&text, "steps", p->steps);
     soma__json_member(&text, "meter_loss", p->meter.loss);
     soma__json_member(&text, "meter_correct", p->meter.correct);
+    soma__json_member(&text, "meter_weight", p->meter.weight);
     add_int(&text, "meter_samples", p->meter.samples);
     add_int(&text, "best", p->best);
     soma__json_member(&text, "best_value", p->best_value);
@@ -223,6 +224,8 @@ static soma_status read_progress(soma__run *run, const soma__value *map, soma_er
     p.meter.loss = number(&r, map, "meter_loss");
     p.meter.correct = number(&r, map, "meter_correct");
     p.meter.samples = integer(&r, map, "meter_samples", 0);
+    p.meter.weight = soma__value_find(map, "meter_weight") ? number(&r, map, "meter_weight")
+                                                           : (double)p.meter.samples;
     p.best = integer(&r, map, "best", -1);
     p.best_value = number(&r, map, "best_value");
     p.rate_factor = number(&r, map, "rate_factor");

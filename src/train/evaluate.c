@@ -36,12 +36,19 @@ void soma__evaluator_destroy(soma__evaluator *evaluator)
 static void count_confusion(int64_t *confusion, int classes, const soma__step *step,
                             const soma_dataset *like, const void *y)
 {
-    const int64_t *predicted = soma_tensor_const_data(soma_session_output(step->session, 2));
+    const soma_tensor *said = soma_session_output(step->session, step->classes);
+    const int64_t *predicted = soma_tensor_const_data(said), *label = y;
+    if (soma_tensor_shape(said)->ndim > 1) { /* of steps; those without a label are none */
+        for (int64_t i = 0; i < soma_tensor_count(said); i++)
+            if (label[i] >= 0)
+                confusion[label[i] * classes + predicted[i]]++;
+        return;
+    }
     for (int64_t i = 0; i < step->batch; i++) {
         int64_t truth = 0;
         const float *share = (const float *)y + i * classes;
         if (like->labels)
-            truth = ((const int64_t *)y)[i];
+            truth = label[i];
         for (int k = 1; k < classes && !like->labels; k++)
             truth = share[k] > share[truth] ? k : truth;
         confusion[truth * classes + predicted[i]]++;

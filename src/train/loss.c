@@ -342,18 +342,58 @@ static void apply_classes(const soma__loss *loss, const soma__loss_build *b, som
     *correct = soma_sum(hit);
 }
 
+/* Sums over a sample's steps, so that the mean over the B samples is Σ x / Σ by over all steps. */
+static soma_var over_steps(soma_var x, soma_var by, soma_shape steps)
+{
+    return soma_sum(soma_reshape(spread_over(x, by), steps), .axes = {1}, .count = 1);
+}
+
+/* A class for each step. All steps of all samples are one long batch to the loss; those without a
+ * label stand there as class 0 and weigh nothing. */
+static void apply_steps(const soma__loss *loss, soma__loss_build *b, soma_var *each,
+                        soma_var *correct, soma_var *classes, soma_var *weight)
+{
+    soma_graph *graph = b->out.graph;
+    const soma_shape out = soma_var_shape(b->out);
+    const int64_t steps = out.dim[1], all = out.dim[0] * steps;
+    const soma_shape shape = SOMA_SHAPE(out.dim[0], steps);
+    soma_var y = soma_reshape(b->y, SOMA_SHAPE(all));
+    soma_var zero = soma_scalar(graph, SOMA_I64, 0);
+    soma_var known = soma_greater_equal(y, zero);
+    if (loss->options.ignores) {
+        soma_var index = soma_scalar(graph, SOMA_I64, (double)loss->options.ignore_index);
+        known = soma_logical_and(known, soma_not_equal(y, index));
+    }
+    soma_var counts = soma_cast(known, SOMA_F32), by = counts;
+    b->y = soma_where(known, y, zero);
+    b->out = soma_reshape(b->out, SOMA_SHAPE(all, out.dim[2]));
+    *each = loss->type->each(b);
+    if (b->weight.graph) /* the losses have the factors of their classes already */
+        by = soma_mul(soma_gather(b->weight, b->y, 0), counts);
+    *each = soma_mul_scalar(over_steps(soma_mul(*each, counts), by, shape), 1 / (double)steps);
+    *classes = soma_argmax(b->out, -1);
+    soma_var hit = soma_cast(soma_equal(*classes, b->y), SOMA_F32);
+    hit = over_steps(soma_mul(hit, counts), counts, shape);
+    *correct = soma_mul_scalar(soma_sum(hit), 1 / (double)steps);
+    *classes = soma_reshape(*classes, shape);
+    *weight = soma_sum(counts);
+}
+
 void soma__loss_apply(const soma__loss *loss, soma_model *model, soma_var out, soma_var y,
-                      soma_var *each, soma_var *correct, soma_var *classes)
+                      soma_var *each, soma_var *correct, soma_var *classes, soma_var *weight)
 {
     soma_graph *graph = out.graph;
     soma_task task = soma_model_get_options(model)->task;
     soma__loss_build b = {.options = &loss->options, .task = task, .out = out, .y = y};
     *classes = (soma_var){graph, -1};
+    *weight = (soma_var){0};
     *correct = soma_scalar(graph, SOMA_F32, 0);
     soma_scope_begin(graph, "loss");
     if (loss->weight)
         b.weight = soma_constant(graph, loss->weight);
-    if (task == SOMA_TASK_CLASSIFY) {
+    if (task == SOMA_TASK_CLASSIFY && soma_var_shape(out).ndim == 3) {
+        apply_steps(loss, &b, each, correct, classes, weight);
+    } else if (task == SOMA_TASK_CLASSIFY) {
         apply_classes(loss, &b, each, correct, classes);
     } else {
         b.y = targets_like(y, out);

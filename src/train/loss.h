@@ -60,8 +60,12 @@ soma_status soma__loss_create(soma__loss *out, const soma_loss_options *options,
 void soma__loss_clear(soma__loss *loss);
 
 /* Of a batch: *loss [B], whose mean is what is minimised; *correct a scalar, how many (or which
- * share) of the B samples are right; *classes the predicted classes i64 [B], or a failed var. */
+ * share) of the B samples are right; *classes the predicted classes i64 [B], or a failed var.
+ *
+ * Of a classifier of steps (out [B,T,K], y i64 [B,T]) steps with a negative label count for
+ * nothing: they are padding. The mean of the losses is that over all steps that count, *classes is
+ * [B,T] and *weight how many they are; else its graph is NULL. */
 void soma__loss_apply(const soma__loss *loss, soma_model *model, soma_var out, soma_var y,
-                      soma_var *each, soma_var *correct, soma_var *classes);
+                      soma_var *each, soma_var *correct, soma_var *classes, soma_var *weight);
 
 #endif

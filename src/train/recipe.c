@@ -28,7 +28,7 @@ typedef struct top_section {
 } top_section;
 
 typedef struct train_section {
-    int64_t epochs, accumulate, patience, checkpoint_steps, loader_threads;
+    int64_t epochs, steps, accumulate, patience, checkpoint_steps, loader_threads;
     const soma__value *batch, *buckets;
     const char *monitor;
     int mode; /* soma_monitor_mode */
@@ -96,6 +96,12 @@ static const soma__field train_fields[] = {
      .min = 1,
      .max = 1e9,
      .doc = "passes over the training part; 10"},
+    {.key = "steps",
+     .kind = SOMA__FIELD_INT,
+     .offset = TRAIN(steps),
+     .min = 0,
+     .max = 1e15,
+     .doc = "updates, in place of epochs: the last epoch ends where they do; 0: by epochs"},
     {.key = "batch",
      .kind = SOMA__FIELD_VALUE,
      .offset = TRAIN(batch),
@@ -232,6 +238,7 @@ static soma_status read_train(soma_recipe *recipe, soma_error *err)
         soma__loss_read(&recipe->options.loss, &recipe->tree, section.loss, "train.loss", err));
     soma_train_options *o = &recipe->options;
     o->epochs = section.epochs;
+    o->steps = section.steps;
     SOMA__TRY(read_batch(&o->batch, &recipe->tree, section.batch, err));
     SOMA__TRY(read_buckets(o, &recipe->tree, section.buckets, err));
     o->accumulate = section.accumulate;

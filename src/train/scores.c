@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "data/dataset.h"
+#include "nn/nn.h"
 #include "train/step.h"
 
 #define CALIBRATION_BINS 15 /* as in Guo et al. 2017 */
@@ -148,25 +149,26 @@ static soma_status score(soma_scores *out, soma_model *model, soma__evaluator *e
     return SOMA_OK;
 }
 
+/* A class for each step: a vocabulary is too large for a confusion matrix, and so are all the
+ * answers of a text for memory. */
+static soma_status score_steps(soma_scores *out, soma_model *model, const soma_dataset *dataset,
+                               int64_t batch, soma_error *err)
+{
+    SOMA__TRY(soma_evaluate(model, dataset, batch, &out->metrics, NULL, err));
+    out->perplexity = exp(out->metrics.loss);
+    return SOMA_OK;
+}
+
 soma_status soma_evaluate_scores(soma_model *model, const soma_dataset *dataset, int64_t batch,
                                  soma_scores *out, int64_t *confusion, soma_error *err)
 {
-    *out = (soma_scores){{NAN, NAN, 0},
-                         0,
-                         NAN,
-                         NAN,
-                         NAN,
-                         NAN,
-                         NAN,
-                         NAN,
-                         NAN,
-                         NAN,
-                         NAN,
-                         NAN,
-                         {NAN, NAN, NAN, NAN, NAN, NAN, 0}};
+    *out = (soma_scores){{NAN, NAN, 0}, 0,   NAN, NAN, NAN, NAN, NAN,
+                         NAN,           NAN, NAN, NAN, NAN, NAN, {NAN, NAN, NAN, NAN, NAN, NAN, 0}};
     if (!model || !dataset)
         return soma__fail(err, SOMA_INVALID, "an evaluation needs a model and a data set");
     SOMA__TRY(soma__data_fits(model, NULL, dataset, "data", err));
+    if (soma__model_steps(model))
+        return score_steps(out, model, dataset, batch, err);
     soma_task task = soma_model_get_options(model)->task;
     size_t classes = task == SOMA_TASK_CLASSIFY ? (size_t)soma_model_class_count(model)
                      : task == SOMA_TASK_BINARY ? 2

@@ -38,12 +38,17 @@ static bool is_ignored(const soma__loss *loss, int64_t label)
 
 soma_status soma__labels_fit(const soma_model *model, const soma__loss *loss,
                              const soma_dataset *dataset, const void *y, int64_t count,
-                             soma_error *err)
+                             int64_t steps, soma_error *err)
 {
-    if (!dataset->labels || soma_model_get_options(model)->task != SOMA_TASK_CLASSIFY)
+    if (soma_model_get_options(model)->task != SOMA_TASK_CLASSIFY)
         return SOMA_OK;
     int classes = soma_model_class_count(model);
     const int64_t *label = y;
+    for (int64_t i = 0; i < count * steps && soma__model_steps(model); i++)
+        if (label[i] >= classes && !is_ignored(loss, label[i]))
+            return wrong_label(i / steps, label[i], classes, err);
+    if (!dataset->labels)
+        return SOMA_OK;
     for (int64_t i = 0; i < count; i++)
         if ((label[i] < 0 || label[i] >= classes) && !is_ignored(loss, label[i]))
             return wrong_label(i, label[i], classes, err);
@@ -57,11 +62,30 @@ static bool is_soft(const soma_dataset *dataset, int classes)
            dataset->y_shape.dim[0] == classes;
 }
 
+/* A class for each step. What they are is looked at batch by batch (soma__labels_fit). */
+static soma_status steps_fit(const soma_model *model, const soma_dataset *dataset, const char *part,
+                             soma_error *err)
+{
+    char text[SOMA_SHAPE_TEXT_SIZE];
+    const int64_t steps = soma__model_steps(model);
+    const soma_shape *y = &dataset->y_shape;
+    if (dataset->y_dtype == SOMA_I64 && y->ndim == 1 && y->dim[0] == steps)
+        return SOMA_OK;
+    return soma__fail(err, SOMA_SHAPE,
+                      "%s: the model names a class for each of %lld steps, so a sample's labels "
+                      "are i64 [%lld]; the data has %s %s%s",
+                      part, (long long)steps, (long long)steps, soma_dtype_text(dataset->y_dtype),
+                      soma_shape_text(y, text, sizeof text),
+                      dataset->labels ? "; is a pooling layer or `last` missing?" : "");
+}
+
 static soma_status labels_fit(const soma_model *model, const soma__loss *loss,
                               const soma_dataset *dataset, const char *part, soma_error *err)
 {
     char text[SOMA_SHAPE_TEXT_SIZE];
     int classes = soma_model_class_count(model);
+    if (soma__model_steps(model))
+        return steps_fit(model, dataset, part, err);
     if (!dataset->labels && !is_soft(dataset, classes))
         return soma__fail(err, SOMA_DTYPE,
                           "%s: a classifier needs one i64 label per sample, or an f32 distribution "
@@ -258,12 +282,18 @@ static soma_status build(soma__step *step, builder *b, soma_model *model, const 
     soma_var out = soma__model_apply(model, graph, x, evaluates ? SOMA_EVALUATE : SOMA_TRAIN, key,
                                      statistics ? share : (soma_var){0}, step->length, b->updates,
                                      b->update_capacity, &b->update_count);
-    soma_var loss, correct, classes, outputs[4];
-    soma__loss_apply(used, model, out, y, &loss, &correct, &classes);
+    soma_var loss, correct, classes, weight, outputs[5];
+    soma__loss_apply(used, model, out, y, &loss, &correct, &classes, &weight);
     int count = 2;
     outputs[0] = soma_sum(loss);
     outputs[1] = correct;
+    if (weight.graph) {
+        step->weight = count;
+        outputs[count++] = weight;
+    }
     if (evaluates) {
+        if (soma_var_ok(classes))
+            step->classes = count;
         if (soma_var_ok(classes))
             outputs[count++] = classes;
         step->raw = count;
@@ -329,9 +359,11 @@ soma_status soma__step_feed(soma__step *step, const soma_model *model, const som
                             soma_error *err)
 {
     soma_session *s = step->session;
-    SOMA__TRY(soma__labels_fit(model, step->loss, like, y, step->batch, err));
+    const soma_shape targets = y_shape(step, like);
+    SOMA__TRY(soma__labels_fit(model, step->loss, like, y, step->batch,
+                               targets.ndim > 1 ? targets.dim[1] : 0, err));
     SOMA__TRY(feed(s, "x", like->x_dtype, fed_shape(step, &like->x_shape, true), x, err));
-    SOMA__TRY(feed(s, "y", like->y_dtype, y_shape(step, like), y, err));
+    SOMA__TRY(feed(s, "y", like->y_dtype, targets, y, err));
     if (hyper)
         SOMA__TRY(feed(s, "hyper", SOMA_F32, SOMA_SHAPE(step->hyper_count), hyper, err));
     if (key)
@@ -390,16 +422,20 @@ soma_status soma__optimizer_for_model(soma_optimizer **out, float **hyper, const
 
 void soma__meter_add(soma__meter *meter, const soma__step *step)
 {
-    meter->loss += soma_tensor_get(soma_session_output(step->session, 0), 0);
-    meter->correct += soma_tensor_get(soma_session_output(step->session, 1), 0);
+    const double n = (double)step->batch;
+    const double weight =
+        step->weight ? soma_tensor_get(soma_session_output(step->session, step->weight), 0) : n;
+    meter->loss += soma_tensor_get(soma_session_output(step->session, 0), 0) * (weight / n);
+    meter->correct += soma_tensor_get(soma_session_output(step->session, 1), 0) * (weight / n);
+    meter->weight += weight;
     meter->samples += step->batch;
 }
 
 soma_metrics soma__meter_read(const soma__meter *meter, const soma_model *model)
 {
-    double n = (double)meter->samples;
+    double n = meter->weight;
     bool has_accuracy = soma_model_get_options(model)->task != SOMA_TASK_REGRESS;
-    return (soma_metrics){.loss = meter->samples ? meter->loss / n : NAN,
-                          .accuracy = meter->samples && has_accuracy ? meter->correct / n : NAN,
+    return (soma_metrics){.loss = n > 0 ? meter->loss / n : NAN,
+                          .accuracy = n > 0 && has_accuracy ? meter->correct / n : NAN,
                           .samples = meter->samples};
 }

@@ -27,13 +27,15 @@ typedef struct soma__step_job {
 } soma__step_job;
 
 /* A compiled batch. Outputs: 0 the sum of the samples' losses, 1 the number of correct samples (or
- * of their correct share), 2 in evaluation of a classifier the predicted classes i64 [B]; the last
- * one in evaluation what the model says, f32 [B, …]; others as below. */
+ * of their correct share); the last one in evaluation what the model says, f32 [B, …]; others as
+ * below. */
 typedef struct soma__step {
     int64_t batch, length; /* length: as of its job */
     soma_plan *plan;
     soma_session *session;
     int raw;                /* evaluation: the output that holds what the model says */
+    int classes;            /* evaluation of a classifier: that of the classes, i64 [B] or [B,T] */
+    int weight;             /* that of how much the batch counts; 0: a sample counts one */
     int hyper_count;        /* training: numbers that the optimiser is fed with */
     const soma__loss *loss; /* borrowed; NULL: the task's own */
     int norm;   /* training with clipping: the output that is the global gradient norm; 0: none */
@@ -64,19 +66,20 @@ int soma__step_sick(const soma__step *step);
  * dtypes, classes and samples. */
 soma_status soma__data_fits(const soma_model *model, const soma__loss *loss,
                             const soma_dataset *dataset, const char *part, soma_error *err);
-/* Labels of one batch against the number of classes, for data sets that come from a function. */
+/* Labels of one batch against the number of classes, for data sets that come from a function. A
+ * classifier of steps has so many `steps` of each sample in it. */
 soma_status soma__labels_fit(const soma_model *model, const soma__loss *loss,
                              const soma_dataset *dataset, const void *y, int64_t count,
-                             soma_error *err);
+                             int64_t steps, soma_error *err);
 
 /* An optimiser of the model's trainable parameters, and room for the numbers that its steps are fed
  * with (soma__free). */
 soma_status soma__optimizer_for_model(soma_optimizer **out, float **hyper, const soma_model *model,
                                       const soma_optimizer_options *options, soma_error *err);
 
-/* Running means, each sample counting once. */
+/* Running means. Each sample counts once, of sequences each step that has a label. */
 typedef struct soma__meter {
-    double loss, correct;
+    double loss, correct, weight;
     int64_t samples;
 } soma__meter;
 void soma__meter_add(soma__meter *meter, const soma__step *step);

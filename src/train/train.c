@@ -21,11 +21,17 @@
 static soma_status check_options(const soma_train_options *o, const soma_data *data,
                                  soma_error *err)
 {
-    if (o->epochs < 0 || o->batch < SOMA_BATCH_ALL || o->patience < 0 || o->checkpoint_steps < 0 ||
-        o->loader_threads < 0 || o->accumulate < 0 || !(o->min_delta >= 0))
+    if (o->epochs < 0 || o->steps < 0 || o->batch < SOMA_BATCH_ALL || o->patience < 0 ||
+        o->checkpoint_steps < 0 || o->loader_threads < 0 || o->accumulate < 0 ||
+        !(o->min_delta >= 0))
         return soma__fail(err, SOMA_INVALID,
-                          "training: epochs, batch, accumulate, patience, checkpoint_steps, "
+                          "training: epochs, steps, batch, accumulate, patience, checkpoint_steps, "
                           "loader_threads and min_delta cannot be negative");
+    if (o->epochs && o->steps)
+        return soma__fail(err, SOMA_INVALID,
+                          "training: %lld epochs and %lld steps: one of them says when it ends, "
+                          "leave the other out (or 0)",
+                          (long long)o->epochs, (long long)o->steps);
     if (o->patience && !data->validation && !o->monitor)
         return soma__fail(err, SOMA_INVALID,
                           "training: early stopping (patience %lld) needs a validation part, or "
@@ -175,6 +181,11 @@ static soma_status make_steps(soma__run *run, soma_error *err)
     run->steps_per_epoch = soma_loader_batches(run->loader);
     int64_t together = run->options.accumulate;
     run->updates_per_epoch = (run->steps_per_epoch + together - 1) / together;
+    if (run->options.steps)
+        run->options.epochs =
+            (run->options.steps + run->updates_per_epoch - 1) / run->updates_per_epoch;
+    run->updates =
+        run->options.steps ? run->options.steps : run->options.epochs * run->updates_per_epoch;
     soma__step_job job = {
         .purpose = SOMA__STEP_TRAIN, .optimizer = run->optimizer, .loss = &run->loss};
     if (run->options.optimizer.kind == SOMA_LBFGS) {
@@ -212,7 +223,8 @@ static soma_status run_open(soma__run *run, soma_model *model, const soma_data *
     SOMA__TRY(check_options(&run->options, data, err));
     if (run->options.precision)
         SOMA__TRY(soma_model_set_precision(model, run->options.precision, err));
-    run->options.epochs = run->options.epochs ? run->options.epochs : 10;
+    if (!run->options.steps)
+        run->options.epochs = run->options.epochs ? run->options.epochs : 10;
     if (run->options.batch == SOMA_BATCH_ALL)
         run->options.batch = soma_dataset_count(data->train);
     run->options.batch = run->options.batch ? run->options.batch : 32;
@@ -269,6 +281,21 @@ static bool updates(const soma__run *run, int64_t step)
     return (step + 1) % run->options.accumulate == 0 || step + 1 == run->steps_per_epoch;
 }
 
+/* Steps of the epoch under way: the last one may end before its data does. */
+static int64_t epoch_steps(const soma__run *run)
+{
+    const int64_t left = run->updates - run->progress.epoch * run->updates_per_epoch;
+    return left >= run->updates_per_epoch ? run->steps_per_epoch : left * run->options.accumulate;
+}
+
+/* Steps of all epochs. */
+static int64_t planned_steps(const soma__run *run)
+{
+    const int64_t whole = run->updates / run->updates_per_epoch;
+    return whole * run->steps_per_epoch +
+           run->updates % run->updates_per_epoch * run->options.accumulate;
+}
+
 /* That of the last step done. */
 static double rate_now(const soma__run *run)
 {
@@ -279,8 +306,7 @@ static double rate_now(const soma__run *run)
         step = run->steps_per_epoch - 1;
     }
     return soma_optimizer_rate(run->optimizer, update_of(run, epoch, step < 0 ? 0 : step),
-                               run->updates_per_epoch,
-                               run->options.epochs * run->updates_per_epoch);
+                               run->updates_per_epoch, run->updates);
 }
 
 static void set_factor(soma__run *run)
@@ -322,6 +348,7 @@ static bool tell(soma__run *run, soma_event_kind kind, const char *message)
         .step = p->step,
         .steps_per_epoch = run->steps_per_epoch,
         .total_steps = p->steps,
+        .planned_steps = planned_steps(run),
         .train = soma__meter_read(&p->meter, run->model),
         .rate = rate_now(run),
         .gradient_norm = NAN,
@@ -554,7 +581,7 @@ static soma_status feed_step(soma__run *run, soma__step *step, const void *x, co
     run->key[0] = (int64_t)run->options.seed;
     run->key[1] = p->steps;
     soma_optimizer_hyper(run->optimizer, update_of(run, p->epoch, p->step), run->updates_per_epoch,
-                         run->options.epochs * run->updates_per_epoch, run->hyper);
+                         run->updates, run->hyper);
     SOMA__TRY(soma__step_feed(step, run->model, run->data->train, x, y, run->hyper, run->key, err));
     /* All batches of an update but the last are full ones. */
     int64_t before = p->step % run->options.accumulate * run->options.batch;
@@ -617,7 +644,7 @@ static soma_status one_epoch(soma__run *run, soma_error *err)
     if (p->step == 0)
         p->meter = (soma__meter){0};
     SOMA__TRY(soma_loader_start(run->loader, p->epoch, p->step, err));
-    while (p->step < run->steps_per_epoch) {
+    for (const int64_t steps = epoch_steps(run); p->step < steps;) {
         const void *x, *y;
         int64_t count;
         SOMA__TRY(soma_loader_next(run->loader, &x, &y, &count, err));

@@ -67,6 +67,7 @@ typedef struct soma_training {
     soma_history history;
     size_t history_capacity;
     int64_t steps_per_epoch, updates_per_epoch;
+    int64_t updates;    /* of the whole training */
     bool gap_told;      /* the warning that training and validation drift apart */
     double epoch_start; /* when this process began the epoch */
     char *best_path, *checkpoint_path, *history_path; /* NULL without a folder */

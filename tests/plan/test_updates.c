@@ -94,6 +94,56 @@ static void permuted_update_is_not_in_place(void **state)
     expect(f, &square, 1, NULL, (double[]){6, 10, 2, 6}, old_b, NULL);
 }
 
+/* i64 [1,1] or [2,1]: the rows of x that updates go to. */
+static soma_var rows(fixture *f, int64_t count, int64_t first)
+{
+    soma_tensor *index;
+    ok(soma_tensor_create(&index, SOMA_I64, SOMA_SHAPE(count, 1), err));
+    for (int64_t i = 0; i < count; i++)
+        soma_tensor_set(index, i, (double)(first - i));
+    soma_var var = soma_constant(f->graph, index);
+    soma_tensor_release(index);
+    return var;
+}
+
+/* What a cache is made of: a row goes into a variable, and nothing else is moved. */
+static void a_row_is_written_in_place(void **state)
+{
+    fixture *f = *state;
+    soma_var row = soma_full(f->graph, SOMA_F32, SOMA_SHAPE(1, 2), 9);
+    soma_var next = soma_scatter_nd(f->va, rows(f, 1, 1), row, 0, SOMA_SCATTER_SET);
+    soma_update put = {f->va, next};
+    soma_var read = soma_mul_scalar(next, 2);
+    expect(f, &put, 1, &read, (double[]){1, 5, 9, 9}, old_b, (double[]){2, 10, 18, 18});
+    soma_plan *plan;
+    soma_plan_info info;
+    ok(soma_plan_create(&plan, f->context[1], NULL, 0, &put, 1, err));
+    soma_plan_describe(plan, &info);
+    assert_int_equal(info.steps, 1); /* no copy */
+    assert_int_equal(info.arena_bytes, 0);
+    soma_plan_release(plan);
+    /* Who reads the old value gets it. */
+    soma_update both[2] = {put, {f->vb, soma_add(f->va, next)}};
+    expect(f, both, 2, NULL, (double[]){1, 5, 9, 9}, (double[]){2, 10, 10, 10}, NULL);
+    /* A variable whose rows go into itself, turned around: not over what is still to be read. */
+    soma_update turn = {f->va, soma_scatter_nd(f->va, rows(f, 2, 1), f->va, 0, SOMA_SCATTER_SET)};
+    expect(f, &turn, 1, NULL, (double[]){1, 1, 1, 5}, old_b, NULL);
+}
+
+/* Of temporaries only the array that is changed may make room for the result, not the rows. */
+static void rows_do_not_make_room(void **state)
+{
+    fixture *f = *state;
+    soma_var temporary = soma_transpose(f->va); /* 1 1 5 1, a kernel of its own */
+    soma_var turned = soma_scatter_nd(f->vb, rows(f, 2, 1), temporary, 0, SOMA_SCATTER_SET);
+    expect(f, NULL, 0, &turned, old_a, old_b, (double[]){5, 1, 1, 1});
+    soma_var itself = soma_scatter_nd(temporary, rows(f, 2, 1), temporary, 0, SOMA_SCATTER_SET);
+    expect(f, NULL, 0, &itself, old_a, old_b, (double[]){5, 1, 1, 1});
+    soma_var row = soma_full(f->graph, SOMA_F32, SOMA_SHAPE(1, 2), 9);
+    soma_var changed = soma_scatter_nd(temporary, rows(f, 1, 0), row, 0, SOMA_SCATTER_SET);
+    expect(f, NULL, 0, &changed, old_a, old_b, (double[]){9, 9, 5, 1});
+}
+
 /* b's new value needs a after a's producer could have run: the schedule keeps the order. */
 static void readers_come_before_the_write(void **state)
 {
@@ -238,6 +288,8 @@ int main(void)
         TEST(swap_of_computed_values),
         TEST(old_value_is_an_output),
         TEST(permuted_update_is_not_in_place),
+        TEST(a_row_is_written_in_place),
+        TEST(rows_do_not_make_room),
         TEST(readers_come_before_the_write),
         TEST(one_value_for_two_variables),
         TEST(one_tensor_twice),

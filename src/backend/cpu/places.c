@@ -143,8 +143,11 @@ static void copy_unit(const void *context, int64_t unit)
     memcpy(job->y + first, job->x + first, (size_t)(left < COPY_BYTES ? left : COPY_BYTES));
 }
 
+/* Where the result lies over x there is nothing to copy. */
 static void copy_x(const soma__call *call, int64_t size)
 {
+    if (call->out[0].data == call->in[0].data)
+        return;
     const copy_job job = {call->in[0].data, call->out[0].data, call->out[0].count * size};
     soma__run_units(call, (job.bytes + COPY_BYTES - 1) / COPY_BYTES, COPY_BYTES, &job, copy_unit);
 }
