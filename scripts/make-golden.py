@@ -1369,6 +1369,37 @@ def make_network(folder):
     write(folder / "network.safetensors", tensors)
 
 
+# --- ctc --------------------------------------------------------------------------------------------
+
+def ctc(x, targets, steps=None, labels=None, **options):
+    """From logits [B,T,K] with the batch in front; all steps, and labels that are not negative."""
+    if steps is None:
+        steps = torch.full((x.shape[0],), x.shape[1])
+    if labels is None:
+        labels = (targets >= 0).sum(1)
+    options.setdefault("reduction", "none")
+    return F.ctc_loss(F.log_softmax(x, 2).transpose(0, 1), targets, steps, labels, **options)
+
+
+def make_ctc():
+    # A label twice in a row, one as long as it can be, none, and one of a single label.
+    targets = torch.tensor([[1, 2, 2], [4, 3, 1], [-1, -1, -1], [5, -1, -1]])
+    padded = dict(targets=targets, steps=torch.tensor([7, 3, 5, 1]), labels=torch.tensor([3, 3, 0, 1]))
+    case("ctc_loss_plain", ctc, x=rand(4, 7, 6, low=-3, high=3), targets=targets)
+    case("ctc_loss_mean", lambda x, t: ctc(x, t, reduction="mean"), x=rand(4, 7, 6),
+         targets=targets)
+    case("ctc_loss_padded", ctc, x=rand(4, 7, 6), **padded)
+    for reduction in ("mean", "sum"):
+        case(f"ctc_loss_padded_{reduction}", lambda *i: ctc(*i, reduction=reduction),
+             x=rand(4, 7, 6), **padded)
+    case("ctc_loss_blank", lambda *i: ctc(*i, blank=5), x=rand(4, 7, 6),
+         **(padded | {"targets": targets % 5}))
+    # The second is too long for its input.
+    long = torch.tensor([[1, 2, 3], [1, 1, 2]])
+    case("ctc_loss_zero_infinity", lambda x, t: ctc(x, t, zero_infinity=True), x=rand(2, 3, 4),
+         targets=long)
+
+
 if __name__ == "__main__":
     here = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
     target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here
@@ -1392,5 +1423,6 @@ if __name__ == "__main__":
     group(target, "linalg", make_linalg)
     group(target, "recurrent", make_recurrent)
     make_recurrent_layers(target)
+    group(target, "ctc", make_ctc)
     group(target, "attention", make_attention)
     make_attention_layers(target)

@@ -4,6 +4,7 @@
 
 #include "base.h"
 #include "check.h"
+#include "ctc.h"
 #include "custom.h"
 #include "data.h"
 #include "generate.h"

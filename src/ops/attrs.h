@@ -169,6 +169,11 @@ typedef struct soma__loss_attrs {
     int64_t ignores, ignore_index;
 } soma__loss_attrs;
 
+/* ctc_loss and the gradient of it. */
+typedef struct soma__ctc_attrs {
+    int64_t blank, zero_infinity;
+} soma__ctc_attrs;
+
 /* random_uniform, random_normal, random_bernoulli. Element i of the row-major result is draw i of
  * the rng key {seed = key[0], step = key[1], stream}. */
 typedef struct soma__random_attrs {
