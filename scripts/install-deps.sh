@@ -2,7 +2,7 @@
 # Installs what building and testing soma needs on Debian 12 and is not there yet.
 # With --ci also what the checks of .ci/run need.
 set -eu
-packages="gcc libc6-dev cmake ninja-build pkg-config libyaml-dev libjansson-dev libutf8proc-dev libpng-dev libjpeg62-turbo-dev libcurl4-openssl-dev zlib1g-dev libopenblas-openmp-dev libcmocka-dev"
+packages="gcc libc6-dev cmake ninja-build pkg-config libyaml-dev libjansson-dev libutf8proc-dev libpng-dev libjpeg62-turbo-dev libsndfile1-dev libcurl4-openssl-dev zlib1g-dev libopenblas-openmp-dev libcmocka-dev"
 if [ "${1:-}" = --ci ]; then
     packages="$packages g++ clang clang-tidy clang-format llvm-14 libclang-rt-14-dev cppcheck gcovr python3 man-db"
 fi

@@ -15,6 +15,7 @@
 #include "ops.h"
 #include "optim.h"
 #include "recipe.h"
+#include "sound.h"
 #include "tensor.h"
 #include "text.h"
 #include "text_scores.h"
