@@ -187,14 +187,15 @@ static size_t arrange_dots(layout *l, const soma__product *p, int threads)
     return shared;
 }
 
-/* Rows of a tile, at most mr and all of them about as high; a little lower (and still
- * filling the multipliers) where that gives `shares` threads equally many rows in whole tiles. */
+/* Rows of a tile: at most mr and all about as high; where every one of `shares` threads gets some,
+ * a little lower (still filling the multipliers) if that gives them equally many rows. */
 static int64_t tile_height(int64_t m, int64_t mr, int64_t shares)
 {
     int64_t best = m > 0 ? soma__ceil_div(m, soma__ceil_div(m, mr)) : 1, least = INT64_MAX;
-    for (int64_t height = best; height > 0 && 4 * height >= 3 * mr; height--) {
-        int64_t tiles = soma__ceil_div(m, height);
-        int64_t rows = soma__ceil_div(tiles, shares) * height; /* of the largest share */
+    if (m < 2 * shares * mr)
+        return best;
+    for (int64_t height = best; 4 * height >= 3 * mr; height--) {
+        int64_t rows = soma__ceil_div(soma__ceil_div(m, height), shares) * height;
         if (rows < least - least / 64) {
             least = rows;
             best = height;
