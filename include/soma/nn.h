@@ -8,6 +8,7 @@
 #define SOMA_NN_H
 
 #include "ops.h"
+#include "sound.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -305,6 +306,21 @@ SOMA_API soma_layer *soma_layer_spatial_dropout(double p);
 SOMA_API soma_layer *soma_layer_alpha_dropout(double p);
 SOMA_API soma_layer *soma_layer_stochastic_depth(double p); /* drops whole samples */
 SOMA_API soma_layer *soma_layer_gaussian_noise(double deviation);
+
+typedef struct soma_mel_layer_options {
+    soma_sound_options sound; /* without inside, zeros and power; with coefficients the MFCC */
+    const char *name;
+} soma_mel_layer_options;
+/* Waves [B,N] -> spectra in mel bands, or MFCC: [B,1 + N/hop,mels] (sound.h). */
+SOMA_API soma_layer *soma_layer_mel_spectrogram_opt(soma_mel_layer_options options);
+#define soma_layer_mel_spectrogram(...)                                                            \
+    soma_layer_mel_spectrogram_opt((soma_mel_layer_options){.sound = {__VA_ARGS__}})
+typedef struct soma_spec_augment_options {
+    int64_t time, bands; /* most that are covered; 0: none */
+    const char *name;
+} soma_spec_augment_options;
+/* In training soma_spec_augment; else as it is. */
+SOMA_API soma_layer *soma_layer_spec_augment(int64_t time, int64_t bands);
 SOMA_API soma_layer *soma_layer_flatten(void);
 /* [B, …] -> [B, dims…] of one sample; a -1 means what is left. */
 SOMA_API soma_layer *soma_layer_reshape(soma_shape sample);

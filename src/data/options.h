@@ -25,6 +25,9 @@ typedef struct soma__data_options {
     int64_t vocabulary, min_count, length, stride;
     bool lowercase;
     int keep; /* 0 beginning, 1 end */
+    /* spoken digits */
+    const char *held_out;
+    int64_t join;
     const soma__value *transforms;
 } soma__data_options;
 

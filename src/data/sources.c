@@ -7,6 +7,7 @@
 #include "data/locate.h"
 #include "data/open.h"
 #include "data/options.h"
+#include "data/speech.h"
 #include "format/cifar.h"
 #include "format/embedded.h"
 #include "format/gzip.h"
@@ -508,6 +509,23 @@ static soma_status open_shakespeare(soma_data *out, const request *r, soma_error
     return status;
 }
 
+static soma_status open_speech(soma_data *out, const request *r, soma_error *err)
+{
+    const char *subs[] = {r->name, "speech-fsdd", "", NULL};
+    const char *files[] = {"fsdd-recordings.tar", NULL};
+    soma__speech_options options = {0};
+    char *path;
+    if (r->options)
+        options =
+            (soma__speech_options){r->options->length, r->options->join, r->options->held_out};
+    SOMA__TRY(soma__data_look(&path, r->folder, subs, files, err));
+    if (!path)
+        return soma__data_missing(err, r->name, r->folder, "fsdd-recordings.tar[.gz]");
+    soma_status status = soma__speech_open(out, path, &options, err);
+    soma__free(path);
+    return status;
+}
+
 /* --- all of them --------------------------------------------------------------------------------
  */
 
@@ -537,6 +555,8 @@ static const struct {
     {"imdb", "film reviews, negative or positive, with a test part; texts, TSV", open_imdb},
     {"shakespeare", "Shakespeare's plays, 1.1 MB (Tiny Shakespeare), for language models; one text",
      open_shakespeare},
+    {"speech-digits",
+     "3,000 recordings of digits by 6 speakers (FSDD), 8 kHz; archive of WAV files", open_speech},
 };
 #define SOURCE_COUNT (sizeof sources / sizeof sources[0])
 

@@ -18,8 +18,8 @@ static size_t own_scratch(const soma__call *call, bool gradient)
 static void ctc_block(void *context, int64_t block, int worker)
 {
     const ctc_job *job = context;
-    job->sequence(job->call, block,
-                  (double *)((char *)job->call->scratch + job->own * (size_t)worker));
+    void *own = (char *)job->call->scratch + job->own * (size_t)worker;
+    job->sequence(job->call, block, own);
 }
 
 static const char *refuses(const soma__call *call)
