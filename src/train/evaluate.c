@@ -73,7 +73,7 @@ soma_status soma__evaluator_run(soma__evaluator *evaluator, soma_metrics *out, i
             soma__step_feed(step, evaluator->model, evaluator->dataset, x, y, NULL, NULL, err));
         SOMA__TRY(soma_session_run(step->session, err));
         soma__meter_add(&meter, step);
-        if (confusion && classify)
+        if (confusion && classify && step->classes)
             count_confusion(confusion, classes, step, evaluator->dataset, y);
         if (evaluator->see)
             evaluator->see(evaluator->user, soma_session_output(step->session, step->raw), y,

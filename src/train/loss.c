@@ -7,6 +7,7 @@
 
 #include "data/dataset.h"
 #include "nn/nn.h"
+#include "soma/ctc.h"
 #include "soma/ops.h"
 
 /* --- the table ---------------------------------------------------------------------------------
@@ -379,6 +380,31 @@ static void apply_steps(const soma__loss *loss, soma__loss_build *b, soma_var *e
     *weight = soma_sum(counts);
 }
 
+/* Sequences that are shorter than the steps: class 0 is the blank. A target that does not fit
+ * counts for nothing; of each the loss is that of a label, as the mean of soma_ctc_loss has it.
+ * Right is what the best path reads label for label. */
+static void apply_ctc(const soma__loss_build *b, soma_var *each, soma_var *correct)
+{
+    soma_graph *graph = b->out.graph;
+    const int64_t most = soma_var_shape(b->y).dim[1];
+    soma_var zero = soma_scalar(graph, SOMA_I64, 0);
+    soma_var length =
+        soma_sum(soma_cast(soma_greater_equal(b->y, zero), SOMA_F32), .axes = {1}, .count = 1);
+    *each = soma_ctc_loss(soma_log_softmax(b->out, 2), b->y, .zero_infinity = true);
+    *each = soma_div(*each, soma_clamp(length, 1, (double)most));
+
+    /* Label i of the path stands at the step where so many have been read; further ones at none. */
+    soma_var path = soma_ctc_best_path(b->out, (soma_var){0}, 0);
+    soma_var read = soma_greater_equal(path, zero);
+    soma_var place = soma_add_scalar(soma_cumsum(soma_cast(read, SOMA_F32), 1), -1);
+    soma_var said = soma_sum(soma_cast(read, SOMA_F32), .axes = {1}, .count = 1);
+    soma_var index = soma_cast(soma_clamp(place, 0, (double)most - 1), SOMA_I64);
+    soma_var same = soma_logical_and(read, soma_equal(soma_gather_elements(b->y, index, 1), path));
+    soma_var hits = soma_sum(soma_cast(same, SOMA_F32), .axes = {1}, .count = 1);
+    soma_var right = soma_logical_and(soma_equal(hits, length), soma_equal(said, length));
+    *correct = soma_sum(soma_cast(right, SOMA_F32));
+}
+
 void soma__loss_apply(const soma__loss *loss, soma_model *model, soma_var out, soma_var y,
                       soma_var *each, soma_var *correct, soma_var *classes, soma_var *weight)
 {
@@ -391,7 +417,10 @@ void soma__loss_apply(const soma__loss *loss, soma_model *model, soma_var out, s
     soma_scope_begin(graph, "loss");
     if (loss->weight)
         b.weight = soma_constant(graph, loss->weight);
-    if (task == SOMA_TASK_CLASSIFY && soma_var_shape(out).ndim == 3) {
+    const soma_shape said = soma_var_shape(out);
+    if (task == SOMA_TASK_CLASSIFY && said.ndim == 3 && soma_var_shape(y).dim[1] < said.dim[1]) {
+        apply_ctc(&b, each, correct);
+    } else if (task == SOMA_TASK_CLASSIFY && said.ndim == 3) {
         apply_steps(loss, &b, each, correct, classes, weight);
     } else if (task == SOMA_TASK_CLASSIFY) {
         apply_classes(loss, &b, each, correct, classes);

@@ -155,7 +155,8 @@ static soma_status score_steps(soma_scores *out, soma_model *model, const soma_d
                                int64_t batch, soma_error *err)
 {
     SOMA__TRY(soma_evaluate(model, dataset, batch, &out->metrics, NULL, err));
-    out->perplexity = exp(out->metrics.loss);
+    if (!soma__reads_sequences(model, dataset))
+        out->perplexity = exp(out->metrics.loss);
     return SOMA_OK;
 }
 

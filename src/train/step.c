@@ -36,6 +36,13 @@ static bool is_ignored(const soma__loss *loss, int64_t label)
     return loss && loss->options.ignores && label == loss->options.ignore_index;
 }
 
+bool soma__reads_sequences(const soma_model *model, const soma_dataset *dataset)
+{
+    const soma_shape *y = &dataset->y_shape;
+    return dataset->y_dtype == SOMA_I64 && y->ndim == 1 && y->dim[0] > 0 &&
+           y->dim[0] < soma__model_steps(model);
+}
+
 soma_status soma__labels_fit(const soma_model *model, const soma__loss *loss,
                              const soma_dataset *dataset, const void *y, int64_t count,
                              int64_t steps, soma_error *err)
@@ -44,6 +51,12 @@ soma_status soma__labels_fit(const soma_model *model, const soma__loss *loss,
         return SOMA_OK;
     int classes = soma_model_class_count(model);
     const int64_t *label = y;
+    const bool blank = soma__reads_sequences(model, dataset); /* it is no label */
+    for (int64_t i = 0; i < count * steps && blank; i++)
+        if (label[i] == 0)
+            return soma__fail(err, SOMA_INVALID,
+                              "sample %lld: label 0 is the blank of CTC, labels begin with 1",
+                              (long long)(i / steps));
     for (int64_t i = 0; i < count * steps && soma__model_steps(model); i++)
         if (label[i] >= classes && !is_ignored(loss, label[i]))
             return wrong_label(i / steps, label[i], classes, err);
@@ -63,17 +76,24 @@ static bool is_soft(const soma_dataset *dataset, int classes)
 }
 
 /* A class for each step. What they are is looked at batch by batch (soma__labels_fit). */
-static soma_status steps_fit(const soma_model *model, const soma_dataset *dataset, const char *part,
-                             soma_error *err)
+static soma_status steps_fit(const soma_model *model, const soma__loss *loss,
+                             const soma_dataset *dataset, const char *part, soma_error *err)
 {
     char text[SOMA_SHAPE_TEXT_SIZE];
     const int64_t steps = soma__model_steps(model);
     const soma_shape *y = &dataset->y_shape;
     if (dataset->y_dtype == SOMA_I64 && y->ndim == 1 && y->dim[0] == steps)
         return SOMA_OK;
+    if (soma__reads_sequences(model, dataset)) {
+        if (!loss || loss->options.kind == SOMA_LOSS_CROSS_ENTROPY)
+            return SOMA_OK;
+        return soma__fail(err, SOMA_INVALID,
+                          "%s: %lld labels of %lld steps are learnt by CTC; leave the loss %s out",
+                          part, (long long)y->dim[0], (long long)steps, loss->type->name);
+    }
     return soma__fail(err, SOMA_SHAPE,
                       "%s: the model names a class for each of %lld steps, so a sample's labels "
-                      "are i64 [%lld]; the data has %s %s%s",
+                      "are i64 [%lld], or fewer for CTC; the data has %s %s%s",
                       part, (long long)steps, (long long)steps, soma_dtype_text(dataset->y_dtype),
                       soma_shape_text(y, text, sizeof text),
                       dataset->labels ? "; is a pooling layer or `last` missing?" : "");
@@ -85,7 +105,7 @@ static soma_status labels_fit(const soma_model *model, const soma__loss *loss,
     char text[SOMA_SHAPE_TEXT_SIZE];
     int classes = soma_model_class_count(model);
     if (soma__model_steps(model))
-        return steps_fit(model, dataset, part, err);
+        return steps_fit(model, loss, dataset, part, err);
     if (!dataset->labels && !is_soft(dataset, classes))
         return soma__fail(err, SOMA_DTYPE,
                           "%s: a classifier needs one i64 label per sample, or an f32 distribution "

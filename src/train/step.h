@@ -66,6 +66,9 @@ int soma__step_sick(const soma__step *step);
  * dtypes, classes and samples. */
 soma_status soma__data_fits(const soma_model *model, const soma__loss *loss,
                             const soma_dataset *dataset, const char *part, soma_error *err);
+/* Whether the model says a class for each step, and the data have fewer labels than that: they are
+ * learnt and read by CTC, class 0 the blank, -1 after the last label. */
+bool soma__reads_sequences(const soma_model *model, const soma_dataset *dataset);
 /* Labels of one batch against the number of classes, for data sets that come from a function. A
  * classifier of steps has so many `steps` of each sample in it. */
 soma_status soma__labels_fit(const soma_model *model, const soma__loss *loss,

@@ -378,7 +378,8 @@ static bool tell(soma__run *run, soma_event_kind kind, const char *message)
 static void look_at_first_loss(soma__run *run, double loss)
 {
     int classes = soma_model_class_count(run->model);
-    if (run->loss.options.kind != SOMA_LOSS_CROSS_ENTROPY || run->loss.weight || classes < 2)
+    if (run->loss.options.kind != SOMA_LOSS_CROSS_ENTROPY || run->loss.weight || classes < 2 ||
+        soma__reads_sequences(run->model, run->data->train))
         return;
     double expected = log(classes);
     if (loss >= 0.5 * expected && loss <= 2.5 * expected)
