@@ -183,6 +183,9 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_eval_many(soma_tensor **out, soma_cont
                                                     const soma_var *x, int count,
                                                     const soma_update *updates, int update_count,
                                                     soma_error *err);
+/* How many of the plans that a context was asked for, by soma_plan_create too, its cache had, and
+ * how many had to be compiled. */
+SOMA_API void soma_context_plans(soma_context *context, int64_t *found, int64_t *compiled);
 
 #ifdef __cplusplus
 }

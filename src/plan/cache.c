@@ -32,6 +32,7 @@ struct soma__plan_cache {
     int count;
     uint64_t clock;
     size_t idle_bytes;
+    int64_t found, missed; /* of all that was looked up */
 };
 
 static soma_status no_memory(soma_error *err)
@@ -207,6 +208,8 @@ static void look_up(soma_context *context, const key *k, soma__core **core)
     pthread_mutex_lock(&context->lock);
     entry *e = find_key(context->cache, k);
     *core = e ? soma__core_retain(e->core) : NULL;
+    context->cache->found += e != NULL;
+    context->cache->missed += e == NULL;
     pthread_mutex_unlock(&context->lock);
 }
 
@@ -279,6 +282,14 @@ soma_status soma__cache_core(soma__core **out, soma_tensor ***bound, bool *cache
         *bound = NULL;
     }
     return status;
+}
+
+void soma_context_plans(soma_context *context, int64_t *found, int64_t *compiled)
+{
+    pthread_mutex_lock(&context->lock);
+    *found = context->cache->found;
+    *compiled = context->cache->missed;
+    pthread_mutex_unlock(&context->lock);
 }
 
 soma_session *soma__cache_take_session(soma_context *context, const soma__core *core)

@@ -256,6 +256,8 @@ static void cache_sees_identity(void **state)
 {
     (void)state;
     soma_tensor *a = filled(SOMA_SHAPE(2), 1), *b = filled(SOMA_SHAPE(2), 10);
+    int64_t found[2], compiled[2];
+    soma_context_plans(context, &found[0], &compiled[0]);
     for (int round = 0; round < 2; round++)
         for (int same = 0; same < 2; same++) {
             soma_graph *g;
@@ -267,6 +269,9 @@ static void cache_sees_identity(void **state)
             soma_tensor_release(out);
             soma_graph_destroy(g);
         }
+    soma_context_plans(context, &found[1], &compiled[1]);
+    assert_int_equal(found[1] - found[0], 2);
+    assert_int_equal(compiled[1] - compiled[0], 2);
     soma_tensor_release(a);
     soma_tensor_release(b);
 }
