@@ -108,7 +108,8 @@ SOMA_API bool soma_data_source(int index, const char **name, const char **doc);
 typedef enum soma_scaling {
     SOMA_SCALE_NONE,
     SOMA_SCALE_UNIT,     /* u8 by 1/255; else to [0,1] by the overall minimum and maximum */
-    SOMA_SCALE_STANDARD, /* per feature (last axis) to mean 0, variance 1 */
+    SOMA_SCALE_STANDARD, /* per feature (last axis) to mean 0, variance 1; both leave a table's
+                            numbers of categories alone */
     SOMA_SCALE_MINMAX    /* per feature to [0,1] */
 } soma_scaling;
 /* shift and scale: f32 [C] of the last axis (or [1]); the caller releases them. */

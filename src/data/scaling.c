@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "data/table.h"
 #include "data/transform.h"
 
 /* What a pass over the data finds, per feature (or over all). */
@@ -73,6 +74,24 @@ static void fill(const moments *m, soma_scaling kind, float *shift, float *scale
     }
 }
 
+/* Numbers of categories are names, for an embedding to look up: they stay as they are. */
+static void keep_categories(const soma_dataset *dataset, int64_t features, float *shift,
+                            float *scale)
+{
+    const soma__encoding *e = soma__dataset_encoding(dataset);
+    int64_t f = 0;
+    if (!e || soma__encoding_features(e) != features)
+        return;
+    for (int i = 0; i < e->count; i++) {
+        const soma__encoded_column *column = &e->column[i];
+        if (column->values && column->index) {
+            shift[f] = 0;
+            scale[f] = 1;
+        }
+        f += (column->values && !column->index ? column->value_count : 1) + column->indicator;
+    }
+}
+
 soma_status soma_scaling_fit(soma_tensor **shift, soma_tensor **scale, const soma_dataset *dataset,
                              soma_scaling kind, soma_error *err)
 {
@@ -96,6 +115,9 @@ soma_status soma_scaling_fit(soma_tensor **shift, soma_tensor **scale, const som
             status = scan(&m, dataset, err);
             if (status == SOMA_OK)
                 fill(&m, kind, soma_tensor_f32(*shift), soma_tensor_f32(*scale));
+            if (status == SOMA_OK && by_feature)
+                keep_categories(dataset, features, soma_tensor_f32(*shift),
+                                soma_tensor_f32(*scale));
         }
         soma__free(work);
     }

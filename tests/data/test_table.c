@@ -123,6 +123,13 @@ static void columns_have_roles(void **state)
              .labels = {y, 1}, .ignore = {id, 2}, .categorical = {b, 1}, .index = true});
     assert_features(d.train, 1, FEATURES(2, 2));
     assert_features(d.train, 0, FEATURES(1, 1));
+    /* A number that is a name is not scaled. */
+    soma_tensor *shift, *scale;
+    assert_int_equal(soma_scaling_fit(&shift, &scale, d.train, SOMA_SCALE_STANDARD, &err), SOMA_OK);
+    assert_true(soma_tensor_get(shift, 0) > 0);
+    assert_true(soma_tensor_get(shift, 1) == 0 && soma_tensor_get(scale, 1) == 1);
+    soma_tensor_release(shift);
+    soma_tensor_release(scale);
     soma_data_clear(&d);
 
     const struct {
