@@ -85,6 +85,21 @@ typedef struct soma_regression_scores {
 SOMA_API soma_regression_scores soma_scores_regression(const float *predicted, const float *truth,
                                                        int64_t count);
 
+/* --- forecasts ----------------------------------------------------------------------------------
+ */
+
+/* Mean |error| / scale (Hyndman & Koehler 2006), where scale is what a naive forecast errs by in
+ * the past: soma_naive_scale of the training part. Below 1 is better than that. NaN for a scale
+ * that is not above 0, or nothing. */
+SOMA_API double soma_mase(const float *predicted, const float *truth, int64_t count, double scale);
+/* Mean |y(t) - y(t - season)| over a series, of the pairs without NaN; NaN when there is none. */
+SOMA_API double soma_naive_scale(const float *series, int64_t count, int64_t season);
+/* Mean 2 |error| / (|predicted| + |truth|), from 0 to 2; 0 where both are 0. */
+SOMA_API double soma_smape(const float *predicted, const float *truth, int64_t count);
+/* Mean of max(q · error, (q - 1) · error) with error = truth - predicted. */
+SOMA_API double soma_pinball_loss(const float *predicted, const float *truth, int64_t count,
+                                  double q);
+
 /* --- clusters -----------------------------------------------------------------------------------
  */
 

@@ -94,6 +94,21 @@ SOMA_API soma_layer *soma_layer_inverted_residual_opt(soma_mobile_options option
 #define soma_layer_inverted_residual(filters_, ...)                                                \
     soma_layer_inverted_residual_opt((soma_mobile_options){.filters = (filters_), __VA_ARGS__})
 
+typedef struct soma_tcn_options {
+    int64_t filters;            /* required; output channels of every level */
+    int64_t levels;             /* level l has dilation 2^(l-1); 0: 4 */
+    int64_t kernel;             /* 0: 3 */
+    double dropout;             /* of whole channels, after each convolution */
+    soma_activation activation; /* 0: relu */
+    const char *name;
+} soma_tcn_options;
+/* Causal convolutions of doubling dilation, two a level, with residuals: step t sees the
+ * 1 + 2 (kernel - 1) (2^levels - 1) steps up to itself (Bai et al. 2018). [B,T,C] ->
+ * [B,T,filters] */
+SOMA_API soma_layer *soma_layer_tcn_opt(soma_tcn_options options);
+#define soma_layer_tcn(filters_, ...)                                                              \
+    soma_layer_tcn_opt((soma_tcn_options){.filters = (filters_), __VA_ARGS__})
+
 typedef struct soma_dense_block_options {
     int64_t layers;     /* required */
     int64_t growth;     /* channels that each layer adds; 0: 32 */

@@ -182,6 +182,13 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_evaluate(soma_model *model, const soma
                                                    int64_t batch, soma_metrics *out,
                                                    int64_t *confusion, soma_error *err);
 
+/* Of a data set that is a series (docs/sequences.md), beside the forecast that repeats the last
+ * season: its errors on the same samples. Of other data all are NaN. */
+typedef struct soma_forecast_scores {
+    double mase, smape;                        /* soma/metrics.h */
+    double naive_mae, naive_mase, naive_smape; /* of the seasonal naive forecast */
+} soma_forecast_scores;
+
 /* Everything that is usually asked about a model on a data set. What a task does not have is NaN.
  */
 typedef struct soma_scores {
@@ -197,6 +204,7 @@ typedef struct soma_scores {
     double perplexity;        /* of a classifier of steps: e^loss. It has accuracy and loss besides,
                                  over the steps that have a label, and none of the above */
     soma_regression_scores regression;
+    soma_forecast_scores forecast;
 } soma_scores;
 /* Keeps what the model says of all samples (4 bytes for each output of each sample) while it runs.
  * `confusion`, unless NULL, receives classes×classes counts; for binary 2×2 over all targets; of a

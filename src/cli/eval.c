@@ -82,6 +82,29 @@ static soma_status open_texts(const arguments *args, const soma_model *model, co
     return status;
 }
 
+/* A series becomes windows as the one did that the model learned from: the test part of a set by
+ * name, all of a file. */
+static soma_status open_series(const arguments *args, const char *meta, soma_dataset **out,
+                               soma_error *err)
+{
+    const char *what = args->positional[1];
+    soma__series_encoding *encoding;
+    SOMA__TRY(soma__series_encoding_parse(&encoding, meta, args->positional[0], err));
+    const soma__source_request request = {
+        .name = what, .folder = args->data, .series_encoding = encoding};
+    soma_data data = {0};
+    soma_status status = cli_known_source(what)
+                             ? soma__source_open(&data, &request, err)
+                             : soma__series_read(&data.test, what, encoding, err);
+    if (status == SOMA_OK && !soma__dataset_series(data.test))
+        status = soma__fail(err, SOMA_INVALID, "the model forecasts a series, '%s' is none", what);
+    if (status == SOMA_OK)
+        *out = soma_dataset_retain(data.test);
+    soma_data_clear(&data);
+    soma__series_encoding_release(encoding);
+    return status;
+}
+
 /* A table is read as the one was that the model learned from. */
 static soma_status open_plain(const arguments *args, const soma_model *model, soma_task task,
                               soma_dataset **out, soma_error *err)
@@ -93,6 +116,9 @@ static soma_status open_plain(const arguments *args, const soma_model *model, so
     const char *texts = soma_model_meta(model, SOMA__TEXT_META);
     if (texts)
         return open_texts(args, model, texts, &target, out, err);
+    const char *series = soma_model_meta(model, SOMA__SERIES_META);
+    if (series)
+        return open_series(args, series, out, err);
     soma__encoding *encoding;
     SOMA__TRY(cli_encoding(&encoding, model, args->positional[0], err));
     bool csv =

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "data/series.h"
 #include "data/table.h"
 #include "data/transform.h"
 #include "format/csv.h"
@@ -160,13 +161,27 @@ static soma_status plain_table(soma_tensor **out, const soma_shape *input, const
     return status;
 }
 
+/* What comes after the end of a series. */
+static soma_status read_series(soma_tensor **out, const char *meta, const char *file,
+                               const char *path, soma_error *err)
+{
+    soma__series_encoding *encoding;
+    SOMA__TRY(soma__series_encoding_parse(&encoding, meta, file, err));
+    soma_status status = soma__series_last(out, path, encoding, err);
+    soma__series_encoding_release(encoding);
+    return status;
+}
+
 static soma_status read_table(soma_tensor **out, const arguments *args, const soma_model *model,
                               const char *path, soma_error *err)
 {
     soma__encoding *encoding;
     soma_tensor *x;
+    const char *series = soma_model_meta(model, SOMA__SERIES_META);
     if (args->invert)
         return soma__fail(err, SOMA_INVALID, "--invert is for pictures, '%s' is a table", path);
+    if (series)
+        return read_series(out, series, args->positional[0], path, err);
     SOMA__TRY(cli_encoding(&encoding, model, args->positional[0], err));
     soma_status status = encoding
                              ? soma__encoding_read(&x, encoding, path, err)

@@ -83,6 +83,11 @@ void cli_report_line(const cli_report *report, const char *part)
             "%s: mean squared error %.6g (root %.6g), mean error %.6g, R2 %.4f over %s samples\n",
             part, report->scores.regression.mse, report->scores.regression.rmse,
             report->scores.regression.mae, report->scores.regression.r2, all);
+    const soma_forecast_scores *f = &report->scores.forecast;
+    if (isfinite(f->mase))
+        printf("%s: MASE %.4f, sMAPE %.2f %%; the seasonal naive forecast: mean error %.6g, MASE "
+               "%.4f, sMAPE %.2f %%\n",
+               part, f->mase, f->smape * 100, f->naive_mae, f->naive_mase, f->naive_smape * 100);
 }
 
 /* --- confusion ----------------------------------------------------------------------------------
@@ -217,6 +222,11 @@ static const struct figure {
     {"r2", "R2", offsetof(soma_scores, regression.r2)},
     {"max_error", "largest error", offsetof(soma_scores, regression.max_error)},
     {"mape", "mean relative error", offsetof(soma_scores, regression.mape)},
+    {"mase", "MASE", offsetof(soma_scores, forecast.mase)},
+    {"smape", "sMAPE", offsetof(soma_scores, forecast.smape)},
+    {"naive_mae", "seasonal naive: mean error", offsetof(soma_scores, forecast.naive_mae)},
+    {"naive_mase", "seasonal naive: MASE", offsetof(soma_scores, forecast.naive_mase)},
+    {"naive_smape", "seasonal naive: sMAPE", offsetof(soma_scores, forecast.naive_smape)},
 };
 #define FIGURES (sizeof figures / sizeof figures[0])
 #define ON_THEIR_LINE 2

@@ -496,7 +496,7 @@ static int list_recipes(const arguments *args)
             cli_json_string(&json, "description", soma_recipe_description(recipe));
             cli_json_end(&json);
         } else {
-            printf("%-16s %s\n", name, soma_recipe_description(recipe));
+            printf("%-30s %s\n", name, soma_recipe_description(recipe));
         }
         soma_recipe_destroy(recipe);
     }

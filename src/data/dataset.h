@@ -36,6 +36,7 @@ struct soma_dataset {
         *encoding;             /* and how it became features: retained; NULL: it is rows yet */
     struct soma__texts *texts; /* a whole of texts that are rows yet: its own; else NULL */
     struct soma__text_encoding *text_encoding; /* how texts became its samples: retained; or NULL */
+    bool series; /* windows of data/series.h, whose part is source.user */
 };
 void soma__texts_release(struct soma__texts *texts);
 

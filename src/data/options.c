@@ -18,6 +18,7 @@ static const char *const missing_names[] = {"error",         "drop",      "mean"
                                             "most_frequent", "indicator", NULL};
 
 static const char *const keep_names[] = {"beginning", "end", NULL};
+static const char *const gap_names[] = {"error", "drop", "previous", NULL};
 
 #define DATA(member_) offsetof(soma__data_options, member_)
 const soma__field soma__data_fields[] = {
@@ -25,11 +26,11 @@ const soma__field soma__data_fields[] = {
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(source),
      .required = true,
-     .doc = "a known name, or csv, folder, idx, npy, npz, text, text-windows"},
+     .doc = "a known name, or csv, folder, idx, npy, npz, text, text-windows, series"},
     {.key = "path",
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(path),
-     .doc = "csv, npz, text: the file; folder: of pictures in folders by class"},
+     .doc = "csv, npz, text, series: the file; folder: of pictures in folders by class"},
     {.key = "test_path",
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(test_path),
@@ -172,7 +173,7 @@ const soma__field soma__data_fields[] = {
      .min = 1,
      .max = 1 << 24,
      .doc = "texts: tokens of a sample, cut off or filled up with <pad>; 256, of windows 64. "
-            "speech-digits: cells; 8000"},
+            "speech-digits: cells; 8000. series: steps that a forecast looks back over; 32"},
     {.key = "keep",
      .kind = SOMA__FIELD_ENUM,
      .offset = DATA(keep),
@@ -183,7 +184,7 @@ const soma__field soma__data_fields[] = {
      .offset = DATA(stride),
      .min = 1,
      .max = 1 << 24,
-     .doc = "text-windows: tokens from one window to the next; the length"},
+     .doc = "text-windows: tokens from one window to the next; the length; series: steps; 1"},
     {.key = "held_out",
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(held_out),
@@ -194,6 +195,29 @@ const soma__field soma__data_fields[] = {
      .min = 1,
      .max = 1000,
      .doc = "speech-digits: strings of up to so many digits; single ones with their class"},
+    {.key = "horizon",
+     .kind = SOMA__FIELD_INT,
+     .offset = DATA(horizon),
+     .min = 1,
+     .max = 1 << 24,
+     .doc = "series: steps that are forecast; 1"},
+    {.key = "season",
+     .kind = SOMA__FIELD_INT,
+     .offset = DATA(season),
+     .min = 1,
+     .max = 1 << 24,
+     .doc = "series: steps after which it repeats, for the naive forecast that errors are "
+            "measured by; 1"},
+    {.key = "cycles",
+     .kind = SOMA__FIELD_VALUE,
+     .offset = DATA(cycles),
+     .doc = "series: list of periods in steps whose phases (sine, cosine) are features; none"},
+    {.key = "gaps",
+     .kind = SOMA__FIELD_ENUM,
+     .offset = DATA(gaps),
+     .choices = gap_names,
+     .doc = "series: steps without a value: error, drop windows that touch one, or in x repeat the "
+            "previous value; error"},
     {.key = "transforms",
      .kind = SOMA__FIELD_VALUE,
      .offset = DATA(transforms),
@@ -203,7 +227,7 @@ const int soma__data_field_count = (int)(sizeof soma__data_fields / sizeof soma_
 
 soma__data_options soma__data_defaults(void)
 {
-    return (soma__data_options){.header = -1, .encode = -1, .missing = -1, .test = 0.2};
+    return (soma__data_options){.header = -1, .encode = -1, .missing = -1, .gaps = -1, .test = 0.2};
 }
 
 /* --- tables -------------------------------------------------------------------------------------
@@ -301,6 +325,54 @@ soma_status soma__data_text_options(soma__text_options *out, const soma__data_op
     return SOMA_OK;
 }
 
+/* --- series -------------------------------------------------------------------------------------
+ */
+
+static soma_status read_cycles(soma__series_options *out, const soma__value *list,
+                               const soma__tree *tree, soma_error *err)
+{
+    if (!list || list->kind == SOMA__NULL)
+        return SOMA_OK;
+    if (list->kind != SOMA__LIST || list->count > SOMA__SERIES_CYCLES)
+        return soma__value_fail(tree, list, err,
+                                "data.cycles: expected a list of at most %d numbers",
+                                SOMA__SERIES_CYCLES);
+    out->cycles = 0;
+    for (const soma__value *item = list->first; item; item = item->next) {
+        if ((item->kind != SOMA__INT && item->kind != SOMA__FLOAT) || !(item->number > 1) ||
+            item->number > 1e15)
+            return soma__value_fail(tree, item, err,
+                                    "data.cycles: a period is a number of steps above 1");
+        out->cycle[out->cycles++] = item->number;
+    }
+    return SOMA_OK;
+}
+
+soma_status soma__data_series_options(soma__series_options *out, const soma__data_options *o,
+                                      const soma__tree *tree, soma__arena *arena, soma_error *err)
+{
+    soma__names label = {0};
+    SOMA__TRY(read_names(&label, o->label, "label", tree, arena, err));
+    if (label.count > 1)
+        return soma__value_fail(tree, o->label, err,
+                                "data.label: a series forecasts one column, not %d", label.count);
+    if (label.count)
+        out->label = label.name[0];
+    SOMA__TRY(read_names(&out->columns, o->columns, "columns", tree, arena, err));
+    SOMA__TRY(read_names(&out->names, o->names, "names", tree, arena, err));
+    SOMA__TRY(read_cycles(out, o->cycles, tree, err));
+    if (o->separator)
+        SOMA__TRY(read_separator(&out->separator, o->separator, tree, o->label, err));
+    if (o->header >= 0)
+        out->header = (soma__csv_header)o->header;
+    out->length = o->length ? o->length : out->length;
+    out->horizon = o->horizon ? o->horizon : out->horizon;
+    out->season = o->season ? o->season : out->season;
+    out->stride = o->stride ? o->stride : out->stride;
+    out->gaps = o->gaps >= 0 ? (soma__gaps)o->gaps : out->gaps;
+    return SOMA_OK;
+}
+
 soma_status soma__data_encode(soma_data *data, soma_error *err)
 {
     SOMA__TRY(soma__table_encode(data, err));
@@ -372,6 +444,20 @@ static soma_status open_texts(soma_data *out, const soma__data_options *o, const
     return soma__windows_open(out, o->path, &options, o->validation, o->test, NULL, err);
 }
 
+static soma_status open_series(soma_data *out, const soma__data_options *o, const soma__tree *tree,
+                               const soma__value *section, soma_error *err)
+{
+    soma__arena arena = {0};
+    soma__series_options options = {0};
+    if (!o->path)
+        return needs(o, tree, section, "path", err);
+    soma_status status = soma__data_series_options(&options, o, tree, &arena, err);
+    if (status == SOMA_OK)
+        status = soma__series_open(out, o->path, &options, o->validation, o->test, NULL, err);
+    soma__arena_clear(&arena);
+    return status;
+}
+
 /* Files without a test part of their own give one by a fixed draw. */
 static soma_status split_test(soma_data *data, double share, uint64_t seed, const soma__tree *tree,
                               soma_error *err)
@@ -390,7 +476,8 @@ soma_status soma__data_open(soma_data *out, const soma__data_options *o, const s
                             uint64_t seed, soma_error *err)
 {
     *out = (soma_data){0};
-    const soma__source_request request = {o->source, folder, o, tree, target, NULL, NULL};
+    const soma__source_request request = {
+        .name = o->source, .folder = folder, .options = o, .tree = tree, .target = target};
     soma_status status;
     if (strcmp(o->source, "csv") == 0)
         status = open_csv(out, o, target, tree, section, err);
@@ -405,6 +492,8 @@ soma_status soma__data_open(soma_data *out, const soma__data_options *o, const s
         status = open_texts(out, o, tree, section, err);
     else if (strcmp(o->source, "text-windows") == 0) /* its parts are cut, not drawn */
         return open_texts(out, o, tree, section, err);
+    else if (strcmp(o->source, "series") == 0)
+        return open_series(out, o, tree, section, err);
     else
         return soma__source_open(out, &request, err);
     if (status == SOMA_OK)

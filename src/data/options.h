@@ -4,6 +4,7 @@
 #define SOMA__DATA_OPTIONS_H
 
 #include "base/value.h"
+#include "data/series.h"
 #include "data/table.h"
 #include "data/text.h"
 
@@ -28,6 +29,10 @@ typedef struct soma__data_options {
     /* spoken digits */
     const char *held_out;
     int64_t join;
+    /* series; -1: as the source has it */
+    int64_t horizon, season;
+    const soma__value *cycles;
+    int gaps;
     const soma__value *transforms;
 } soma__data_options;
 
@@ -47,6 +52,10 @@ soma_status soma__data_table_options(soma__table_options *out, const soma__data_
 soma_status soma__data_text_options(soma__text_options *out, const soma__data_options *options,
                                     const soma__tree *tree, soma_error *err);
 
+/* What a section says about a series. Keeps what `out` has where it says nothing. */
+soma_status soma__data_series_options(soma__series_options *out, const soma__data_options *options,
+                                      const soma__tree *tree, soma__arena *arena, soma_error *err);
+
 /* Rows of tables and of texts become features, by what is fitted on the training part. */
 soma_status soma__data_encode(soma_data *data, soma_error *err);
 
@@ -64,8 +73,9 @@ typedef struct soma__source_request {
     const soma__data_options *options; /* how a table is read, and their tree */
     const soma__tree *tree;
     const soma__target *target;
-    soma__encoding *encoding;           /* by which a table is to become features */
-    soma__text_encoding *text_encoding; /* by which texts are to become samples */
+    soma__encoding *encoding;               /* by which a table is to become features */
+    soma__text_encoding *text_encoding;     /* by which texts are to become samples */
+    soma__series_encoding *series_encoding; /* by which a series is to become windows */
 } soma__source_request;
 /* sources.c: opens by name. Tables and texts come as rows, unless an encoding is given. */
 soma_status soma__source_open(soma_data *out, const soma__source_request *request, soma_error *err);

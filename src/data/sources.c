@@ -526,6 +526,51 @@ static soma_status open_speech(soma_data *out, const request *r, soma_error *err
     return status;
 }
 
+/* --- series -------------------------------------------------------------------------------------
+ */
+
+/* A series that is known by name. */
+static const struct known_series {
+    const char *name, *file;
+    soma__series_options options;
+} series[] = {
+    {"daily-temperatures",
+     "daily-min-temperatures.csv",
+     {.label = "Temp", .length = 28, .horizon = 7, .season = 365}},
+    {"air-passengers",
+     "airline-passengers.csv",
+     {.label = "Passengers", .length = 24, .horizon = 12, .season = 12}},
+    {"sunspots",
+     "monthly-sunspots.csv",
+     {.label = "Sunspots", .length = 132, .horizon = 12, .season = 132}},
+    {"beijing-pm25",
+     "beijing-pm25.csv",
+     {.label = "pm2.5", .length = 48, .horizon = 24, .season = 24, .gaps = SOMA__GAPS_PREVIOUS}},
+};
+
+static soma_status open_series(soma_data *out, const request *r, soma_error *err)
+{
+    const struct known_series *known = series;
+    while (strcmp(known->name, r->name) != 0)
+        known++;
+    const char *subs[] = {known->name, "timeseries", "", NULL}, *files[] = {known->file, NULL};
+    soma__series_options options = known->options;
+    soma__arena arena = {0};
+    char *path;
+    SOMA__TRY(soma__data_look(&path, r->folder, subs, files, err));
+    if (!path)
+        return soma__data_missing(err, known->name, r->folder, known->file);
+    soma_status status = SOMA_OK;
+    if (r->options)
+        status = soma__data_series_options(&options, r->options, r->tree, &arena, err);
+    if (status == SOMA_OK)
+        status = soma__series_open(out, path, &options, r->options ? r->options->validation : 0,
+                                   FIXED_TEST_SHARE, r->series_encoding, err);
+    soma__arena_clear(&arena);
+    soma__free(path);
+    return status;
+}
+
 /* --- all of them --------------------------------------------------------------------------------
  */
 
@@ -552,6 +597,11 @@ static const struct {
     {"german-credit", "1,000 loans, 20 measures and categories, 1 good or 2 bad; CSV", open_table},
     {"banknote", "1,372 banknotes, 4 measures, 0 genuine or 1 forged; CSV", open_table},
     {"abalone", "4,177 shells, 8 measures, number of rings (regression); CSV", open_table},
+    {"daily-temperatures", "3,650 daily minima in Melbourne; a series, CSV", open_series},
+    {"air-passengers", "144 months of airline passengers; a series, CSV", open_series},
+    {"sunspots", "2,820 months of sunspots; a series, CSV", open_series},
+    {"beijing-pm25", "43,824 hours of fine dust and weather in Beijing; a series, CSV",
+     open_series},
     {"imdb", "film reviews, negative or positive, with a test part; texts, TSV", open_imdb},
     {"shakespeare", "Shakespeare's plays, 1.1 MB (Tiny Shakespeare), for language models; one text",
      open_shakespeare},

@@ -459,7 +459,10 @@ soma_status soma_recipe_fold(const soma_recipe *recipe, int folds, int fold, som
 {
     *out = (soma_data){0};
     soma_status status = open_data(recipe, out, err);
-    if (status == SOMA_OK) {
+    bool cut = false;
+    if (status == SOMA_OK)
+        status = soma__series_fold(out, folds, fold, recipe->data.validation, &cut, err);
+    if (status == SOMA_OK && !cut) {
         soma_dataset *all = out->train;
         soma_dataset_release(out->test);
         status = soma_dataset_fold(&out->train, &out->test, all, folds, fold, recipe->seed, err);
@@ -543,12 +546,14 @@ static soma_status keep_encoding(soma_model *model, const soma_dataset *train, s
         return soma_model_set_meta(model, SOMA__PICTURE_META,
                                    fit == SOMA__FIT_CROP ? "crop" : "stretch", err);
     const soma__text_encoding *texts = soma__dataset_text(train);
-    if (!encoding && !texts)
+    const soma__series_encoding *series = soma__dataset_series(train);
+    const char *key = encoding ? SOMA__TABLE_META : texts ? SOMA__TEXT_META : SOMA__SERIES_META;
+    if (!encoding && !texts && !series)
         return SOMA_OK;
     SOMA__TRY(encoding ? soma__encoding_text(&text, encoding, err)
-                       : soma__text_encoding_text(&text, texts, err));
-    soma_status status =
-        soma_model_set_meta(model, encoding ? SOMA__TABLE_META : SOMA__TEXT_META, text, err);
+              : texts  ? soma__text_encoding_text(&text, texts, err)
+                       : soma__series_encoding_text(&text, series, err));
+    soma_status status = soma_model_set_meta(model, key, text, err);
     soma__free(text);
     return status;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "data/dataset.h"
+#include "data/series.h"
 #include "nn/nn.h"
 #include "train/step.h"
 
@@ -131,6 +132,34 @@ static soma_status score_binary(soma_scores *out, const record *r, int64_t *conf
     return status;
 }
 
+/* Beside the seasonal naive forecast, over the targets that have one. The order of the record is
+ * that of the samples. */
+static soma_status score_forecast(soma_scores *out, const record *r, soma_error *err)
+{
+    const soma__series_encoding *series = soma__dataset_series(r->dataset);
+    int64_t cells = r->count * r->width, known = 0;
+    soma_forecast_scores *f = &out->forecast;
+    if (!series || r->width != series->options.horizon)
+        return SOMA_OK;
+    float *naive = soma__calloc((size_t)cells + 1, 2 * sizeof *naive), *truth = naive + cells;
+    if (!naive)
+        return soma__fail(err, SOMA_MEMORY, "no memory for %lld naive forecasts", (long long)cells);
+    for (int64_t i = 0; i < r->count; i++)
+        soma__series_naive(r->dataset, i, naive + i * r->width);
+    for (int64_t i = 0; i < cells; i++)
+        if (!isnan(naive[i])) {
+            naive[known] = naive[i];
+            truth[known++] = r->values[i];
+        }
+    f->mase = soma_mase(r->raw, r->values, cells, series->scale);
+    f->smape = soma_smape(r->raw, r->values, cells);
+    f->naive_mae = soma_scores_regression(naive, truth, known).mae;
+    f->naive_mase = soma_mase(naive, truth, known, series->scale);
+    f->naive_smape = soma_smape(naive, truth, known);
+    soma__free(naive);
+    return SOMA_OK;
+}
+
 static soma_status score(soma_scores *out, soma_model *model, soma__evaluator *evaluator, record *r,
                          int64_t *confusion, soma_error *err)
 {
@@ -144,7 +173,7 @@ static soma_status score(soma_scores *out, soma_model *model, soma__evaluator *e
         return score_binary(out, r, confusion, err);
     case SOMA_TASK_REGRESS:
         out->regression = soma_scores_regression(r->raw, r->values, r->count * r->width);
-        return SOMA_OK;
+        return score_forecast(out, r, err);
     }
     return SOMA_OK;
 }
@@ -163,8 +192,21 @@ static soma_status score_steps(soma_scores *out, soma_model *model, const soma_d
 soma_status soma_evaluate_scores(soma_model *model, const soma_dataset *dataset, int64_t batch,
                                  soma_scores *out, int64_t *confusion, soma_error *err)
 {
-    *out = (soma_scores){{NAN, NAN, 0}, 0,   NAN, NAN, NAN, NAN, NAN,
-                         NAN,           NAN, NAN, NAN, NAN, NAN, {NAN, NAN, NAN, NAN, NAN, NAN, 0}};
+    *out = (soma_scores){{NAN, NAN, 0},
+                         0,
+                         NAN,
+                         NAN,
+                         NAN,
+                         NAN,
+                         NAN,
+                         NAN,
+                         NAN,
+                         NAN,
+                         NAN,
+                         NAN,
+                         NAN,
+                         {NAN, NAN, NAN, NAN, NAN, NAN, 0},
+                         {NAN, NAN, NAN, NAN, NAN}};
     if (!model || !dataset)
         return soma__fail(err, SOMA_INVALID, "an evaluation needs a model and a data set");
     SOMA__TRY(soma__data_fits(model, NULL, dataset, "data", err));

@@ -144,6 +144,25 @@ static void regression(void **state)
     assert_true(isnan(soma_scores_regression(predicted, truth, 0).mse));
 }
 
+/* By hand: errors 1, 0, 2 of truths 2, 0, 4. */
+static void forecasts(void **state)
+{
+    (void)state;
+    const float said[3] = {3, 0, 2}, true_[3] = {2, 0, 4}, series[5] = {1, 4, NAN, 2, 6};
+    assert_near(soma_mase(said, true_, 3, 2), 0.5);
+    assert_near(soma_smape(said, true_, 3), (2.0 / 5 + 0 + 4.0 / 6) / 3);
+    assert_near(soma_pinball_loss(said, true_, 3, 0.9), (0.1 * 1 + 0 + 0.9 * 2) / 3);
+    assert_near(soma_naive_scale(series, 5, 1), (3.0 + 4) / 2);
+    assert_near(soma_naive_scale(series, 5, 3), (1.0 + 2) / 2);
+    assert_true(isnan(soma_naive_scale(series, 5, 5)));
+    assert_true(isnan(soma_naive_scale(series, 5, 0)));
+    assert_true(isnan(soma_mase(said, true_, 3, 0)));
+    assert_true(isnan(soma_mase(said, true_, 0, 1)));
+    assert_true(isnan(soma_smape(said, true_, 0)));
+    assert_true(isnan(soma_pinball_loss(said, true_, 0, 0.5)));
+    assert_true(isnan(soma_smape(series, series, 5)));
+}
+
 static void agreement(void **state)
 {
     (void)state;
@@ -231,11 +250,11 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(confusion_scores), cmocka_unit_test(confusion_without_values),
-        cmocka_unit_test(ranking),          cmocka_unit_test(calibration),
-        cmocka_unit_test(regression),       cmocka_unit_test(agreement),
-        cmocka_unit_test(kmeans),           cmocka_unit_test(kmeans_degenerate),
-        cmocka_unit_test(without_memory),
+        cmocka_unit_test(confusion_scores),  cmocka_unit_test(confusion_without_values),
+        cmocka_unit_test(ranking),           cmocka_unit_test(calibration),
+        cmocka_unit_test(regression),        cmocka_unit_test(forecasts),
+        cmocka_unit_test(agreement),         cmocka_unit_test(kmeans),
+        cmocka_unit_test(kmeans_degenerate), cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,6 +155,10 @@ static void counts_blocks(void **state)
     expect_cost(
         soma_layer_inverted_residual(6, .stride = 2, .expand = 1, .kernel = 5, .squeeze = 2),
         SOMA_SHAPE(8, 8, 4), 4 * 25 + 8 + (8 + 2 + 8 + 4) + 6 * 4 + 12, SOMA_SHAPE(4, 4, 6));
+    expect_cost(soma_layer_tcn(6, .levels = 2), SOMA_SHAPE(9, 4),
+                6 * 12 + 6 + 6 * 18 + 6 + 6 * 4 + 6 + 2 * (6 * 18 + 6), SOMA_SHAPE(9, 6));
+    expect_cost(soma_layer_tcn(4, .levels = 1, .kernel = 2, .dropout = 0.1), SOMA_SHAPE(9, 4),
+                2 * (4 * 8 + 4), SOMA_SHAPE(9, 4));
     expect_cost(soma_layer_dense_block(2, .growth = 3, .bottleneck = 2), SOMA_SHAPE(5, 5, 4),
                 8 + 6 * 4 + 12 + 3 * 54 + 14 + 6 * 7 + 12 + 3 * 54, SOMA_SHAPE(5, 5, 10));
     expect_cost(soma_layer_dense_block(2, .growth = 3, .plain = true, .dropout = 0.2),
@@ -267,6 +271,34 @@ static soma_status parse(const char *yaml, soma_layer **out, soma_error *err)
     return status;
 }
 
+/* Step t of a TCN's output depends on the steps up to t, and on as many as it says. */
+static void tcn_looks_back(void **state)
+{
+    enum { STEPS = 24, CHANNELS = 2, FILTERS = 3, CHANGED = 9, SEEN = 1 + 2 * 2 * 3 };
+    soma_error err = {0};
+    soma_model *model = model_of(soma_layer_tcn(FILTERS, .levels = 2), SOMA_SHAPE(STEPS, CHANNELS),
+                                 SOMA_TASK_REGRESS);
+    soma_tensor *x = noise(SOMA_SHAPE(1, STEPS, CHANNELS), 7), *y, *z;
+    (void)state;
+    assert_ok(soma_model_predict(model, x, &y, &err), err);
+    for (int c = 0; c < CHANNELS; c++)
+        soma_tensor_set(x, CHANGED * CHANNELS + c, 40 + c);
+    assert_ok(soma_model_predict(model, x, &z, &err), err);
+    for (int t = 0; t < STEPS; t++) {
+        size_t at = (size_t)t * FILTERS;
+        bool same =
+            memcmp(soma_tensor_f32(y) + at, soma_tensor_f32(z) + at, FILTERS * sizeof(float)) == 0;
+        if (t < CHANGED || t >= CHANGED + SEEN)
+            assert_true(same);
+        else if (t == CHANGED)
+            assert_false(same);
+    }
+    soma_tensor_release(x);
+    soma_tensor_release(y);
+    soma_tensor_release(z);
+    soma_model_destroy(model);
+}
+
 static void reads_recipes(void **state)
 {
     const struct {
@@ -285,6 +317,8 @@ static void reads_recipes(void **state)
          "- inception: [1, 2, 3, 4, 5, 6]\n- squeeze_excite: 2\n- gate: [global_avg_pool2d]\n"
          "- repeat: {times: 2, layers: [conv_norm: 4, relu6]}\n",
          SOMA_SHAPE(16, 16, 1), 0},
+        {"- tcn: {filters: 4, levels: 2, kernel: 2, dropout: 0.2, activation: tanh}\n- tcn: 3\n",
+         SOMA_SHAPE(12, 2), 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -322,6 +356,9 @@ static void refuses(void **state)
     expect_refusal(soma_layer_alexnet(), SMALL, task, SOMA_SHAPE, "pool");
     expect_refusal(soma_layer_basic_block(0), SMALL, task, SOMA_INVALID, "filters");
     expect_refusal(soma_layer_pad_shortcut(2, 1), SMALL, task, SOMA_SHAPE, "fewer than the input");
+    expect_refusal(soma_layer_tcn(4), SMALL, task, SOMA_SHAPE, "needs sequences");
+    expect_refusal(soma_layer_tcn(0), SOMA_SHAPE(9, 4), task, SOMA_INVALID, "filters");
+    expect_refusal(soma_layer_tcn(4, .levels = 32), SOMA_SHAPE(9, 4), task, SOMA_INVALID, "levels");
     expect_refusal(soma_layer_inception(.filters = {1, 2}), SMALL, task, SOMA_INVALID, "six");
     expect_refusal(soma_layer_repeat(0, soma_layer_flatten()), SMALL, task, SOMA_INVALID, "times");
     expect_refusal(soma_layer_gate(soma_layer_dense(5)), SMALL, task, SOMA_SHAPE, "do not fit");
@@ -338,15 +375,11 @@ static void refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_networks),
-        cmocka_unit_test(counts_flops),
-        cmocka_unit_test(makes_what_it_measures),
-        cmocka_unit_test(counts_blocks),
-        cmocka_unit_test(computes_as_its_layers),
-        cmocka_unit_test(pads_and_gates_by_hand),
-        cmocka_unit_test(names_repeated_layers),
-        cmocka_unit_test(reads_recipes),
-        cmocka_unit_test(refuses),
+        cmocka_unit_test(counts_networks),        cmocka_unit_test(counts_flops),
+        cmocka_unit_test(makes_what_it_measures), cmocka_unit_test(counts_blocks),
+        cmocka_unit_test(computes_as_its_layers), cmocka_unit_test(tcn_looks_back),
+        cmocka_unit_test(pads_and_gates_by_hand), cmocka_unit_test(names_repeated_layers),
+        cmocka_unit_test(reads_recipes),          cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests_name("networks", tests, open_context, close_context);
 }
