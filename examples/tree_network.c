@@ -239,7 +239,9 @@ int main(void)
     network n = {0};
     double share = 0;
     int64_t found = 0, compiled = 0;
-    soma_status status = soma_context_create(&n.context, NULL, &err);
+    /* A tree is too little work to be shared by threads. */
+    const soma_context_options options = {.threads = 1};
+    soma_status status = soma_context_create(&n.context, &options, &err);
     if (status == SOMA_OK)
         status = network_create(&n, &err);
     if (status == SOMA_OK)
