@@ -95,10 +95,11 @@ SOMA_API soma_layer *soma_layer_inverted_residual_opt(soma_mobile_options option
     soma_layer_inverted_residual_opt((soma_mobile_options){.filters = (filters_), __VA_ARGS__})
 
 typedef struct soma_tcn_options {
-    int64_t filters;            /* required; output channels of every level */
-    int64_t levels;             /* level l has dilation 2^(l-1); 0: 4 */
-    int64_t kernel;             /* 0: 3 */
-    double dropout;             /* of whole channels, after each convolution */
+    int64_t filters;        /* required; output channels of every level */
+    int64_t levels;         /* level l has dilation 2^(l-1); 0: 4 */
+    int64_t kernel;         /* 0: 3 */
+    double dropout;         /* of whole channels, after each convolution */
+    soma_init_options init; /* default: he_uniform with a gain of 1/√3, PyTorch's convolutions' */
     soma_activation activation; /* 0: relu */
     const char *name;
 } soma_tcn_options;

@@ -27,15 +27,24 @@ static const soma__field fields[] = {
      .max = 0.999,
      .doc = "of whole channels, after each convolution [0]"},
     SOMA__FIELD_ACTIVATION(options, activation, "[relu]"),
+    SOMA__FIELD_INIT(options, init, "initial weights [he_uniform: {gain: 0.57735}]"),
     SOMA__FIELD_NAME(options),
 };
+
+/* Uniform within 1/√fan, as PyTorch's convolutions begin: a level is a sum with its input, and
+ * with the variance of `default` the sums would grow from level to level. */
+static soma_init_options init_of(const options *o)
+{
+    const soma_init_options small = {.kind = SOMA_INIT_HE_UNIFORM, .gain = 0.57735026918962573};
+    return o->init.kind == SOMA_INIT_DEFAULT ? small : o->init;
+}
 
 /* A convolution that sees nothing of what comes later: padded in front alone. */
 static void add_causal(soma__layer_list *list, const options *o, int64_t kernel, int64_t dilation)
 {
     soma__layer_list_add(
         list, soma_layer_conv1d(o->filters, kernel, .dilation = {dilation},
-                                .pad = {(kernel - 1) * dilation, 0},
+                                .pad = {(kernel - 1) * dilation, 0}, .init = init_of(o),
                                 .activation = soma__or_activation(o->activation, SOMA_RELU)));
     if (o->dropout > 0)
         soma__layer_list_add(list, soma_layer_spatial_dropout(o->dropout));
@@ -65,7 +74,8 @@ static soma_layer *expand(soma__layer_build *b, const soma_layer *layer, const s
         snprintf(name, sizeof name, "level%d", (int)level + 1);
         add_causal(&body, o, kernel, (int64_t)1 << level);
         add_causal(&body, o, kernel, (int64_t)1 << level);
-        soma_layer *shortcut = channels == o->filters ? NULL : soma_layer_conv1d(o->filters, 1);
+        soma_layer *shortcut =
+            channels == o->filters ? NULL : soma_layer_conv1d(o->filters, 1, .init = init_of(o));
         soma_layer *both = soma_layer_residual(soma__layer_list_sequential(&body), shortcut,
                                                soma__or_activation(o->activation, SOMA_RELU));
         soma__layer_list_add(&all, soma_layer_named(both, name));
