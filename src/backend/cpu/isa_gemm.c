@@ -156,8 +156,8 @@ static void tile_pairs(const soma__gemm_tile *t)
 /* --- few rows ------------------------------------------------------------------------------------
  */
 
-/* Rows of the right operand that are asked for ahead: the processor's own prefetching ends with each
- * page, thus with each row. */
+/* Rows of the right operand that are asked for ahead: the processor's own prefetching ends with
+ * each page, thus with each row. */
 #define FEW_AHEAD 8
 
 /* Adds `depth` (a constant) steps of k to columns [j, j + lanes) of `rows` (a constant) rows. */
