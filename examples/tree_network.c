@@ -253,9 +253,10 @@ int main(void)
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
+    int64_t graphs = found + compiled;
     printf("%.1f %% of %d other formulas\n", 100 * share, TEST);
-    printf("%lld graphs: %lld plans compiled, %lld found in the cache\n",
-           (long long)(found + compiled), (long long)compiled, (long long)found);
+    printf("%lld graphs: %lld plans compiled, %lld found in the cache\n", (long long)graphs,
+           (long long)compiled, (long long)found);
     /* Each shape is compiled twice at most: for learning and for asking. */
     bool ok = share > 0.95 && found > 20 * compiled;
     return ok ? 0 : 1;
