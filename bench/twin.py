@@ -9,11 +9,13 @@ apart; a key that it does not know stops it. Weights start as soma's do (He or X
 validation part only chooses the epoch, and the test part is looked at once.
 """
 import argparse
+import collections
 import csv
 import gzip
 import json
 import math
 import os
+import re
 import time
 
 import numpy as np
@@ -82,6 +84,37 @@ def table(source, folder, regress):
         kinds = sorted(set(target))
         y = np.array([kinds.index(v) for v in target])
     return np.stack(columns, 1).astype(np.float32), y
+
+
+def words_of(text, data):
+    return re.findall(r"\w+|[^\w\s]+", text.lower() if data.get("lowercase") else text)
+
+
+def texts(data, folder, validation, generator):
+    """Ids [n, length], 0 behind the end, with the vocabulary of what is left after the validation part."""
+    parts = []
+    for part in ("train", "test"):
+        with gzip.open(os.path.join(folder, "text-imdb", f"imdb-{part}.tsv.gz"), "rt", encoding="utf-8",
+                       newline="\n") as file:
+            rows = [line.rstrip("\n").split("\t") for line in file]
+        parts.append(([words_of(row[-1], data) for row in rows], np.array([int(row[0]) for row in rows])))
+    order = generator.permutation(len(parts[0][0]))
+    held = order[:round(validation * len(order))]
+    rest = order[len(held):]
+    counts = collections.Counter(word for i in rest for word in parts[0][0][i])
+    kept = sorted(counts, key=lambda word: (-counts[word], word.encode()))[:data["vocabulary"] - 2]
+    number = {word: 2 + i for i, word in enumerate(kept)}
+    length = data.get("length", 256)
+
+    def encode(rows):
+        ids = np.zeros((len(rows), length), np.int64)
+        for row, words in zip(ids, rows):
+            words = words[-length:] if data.get("keep") == "end" else words[:length]
+            row[:len(words)] = [number.get(word, 1) for word in words]
+        return ids
+
+    x, y = encode(parts[0][0]), parts[0][1]
+    return [(x[rest], y[rest]), (x[held], y[held]) if len(held) else None, (encode(parts[1][0]), parts[1][1])]
 
 
 # --- the network ----------------------------------------------------------------------------------
@@ -182,6 +215,130 @@ def build(model, shape):
     return nn.Sequential(*layers)
 
 
+# --- networks over texts --------------------------------------------------------------------------
+
+
+class Positions(nn.Module):
+    def __init__(self, count, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(count, width) * 0.02)
+
+    def forward(self, x):
+        return x + self.weight[:x.shape[1]]
+
+
+class Lines(nn.Module):
+    """A convolution over [B,T,C] with as many steps out as in; of an even kernel the odd cell is at the end."""
+
+    def __init__(self, into, keys):
+        super().__init__()
+        self.kernel, self.activation = keys["kernel"], ACTIVATIONS[keys["activation"]]()
+        self.conv = nn.Conv1d(into, keys["filters"], self.kernel)
+
+    def forward(self, x):
+        before = (self.kernel - 1) // 2
+        return self.activation(self.conv(F.pad(x.mT, (before, self.kernel - 1 - before)))).mT
+
+
+class Beside(nn.Module):
+    def __init__(self, branches):
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in self.branches], -1)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, into, keys):
+        super().__init__()
+        self.lstm = nn.LSTM(into, keys["units"], batch_first=True, bidirectional=keys.get("bidirectional", False))
+
+    def forward(self, x, lengths):
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths.clamp(min=1), batch_first=True, enforce_sorted=False)
+        return nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+
+
+class Encoder(nn.Module):
+    def __init__(self, into, keys):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(into, keys["heads"], keys["units"], keys.get("dropout", 0),
+                                                batch_first=True, norm_first=keys.get("norm_first", False))
+
+    def forward(self, x, lengths):
+        return self.layer(x, src_key_padding_mask=torch.arange(x.shape[1]) >= lengths.clamp(min=1)[:, None])
+
+
+class Pool(nn.Module):
+    def __init__(self, pooling):
+        super().__init__()
+        self.pooling = pooling
+
+    def forward(self, x, lengths):
+        mask = (torch.arange(x.shape[1]) < lengths[:, None])[:, :, None]
+        if self.pooling == "max":
+            return torch.where(lengths[:, None] > 0, x.masked_fill(~mask, -math.inf).amax(1), 0)
+        return (x * mask).sum(1) / lengths.clamp(min=1)[:, None]
+
+
+def text_layer(spec, into):
+    """A layer of a recipe over `into` channels, and how many it gives."""
+    if isinstance(spec, list):
+        layers = []
+        for one in spec:
+            layer, into = text_layer(one, into)
+            layers.append(layer)
+        return nn.Sequential(*layers), into
+    kind, keys = next(iter(spec.items()))
+    if kind == "embedding":
+        layer = nn.Embedding(keys["count"], keys["units"], padding_idx=0 if keys.get("padding") else None)
+        nn.init.normal_(layer.weight, std=keys.get("init", {"normal": 1})["normal"])
+        return layer, keys["units"]
+    if kind == "dropout":
+        return nn.Dropout(keys), into
+    if kind == "positions":
+        return Positions(keys, into), into
+    if kind == "conv1d":
+        return Lines(into, keys), keys["filters"]
+    if kind == "concat":
+        branches = [text_layer(branch, into) for branch in keys]
+        return Beside([branch for branch, _ in branches]), sum(width for _, width in branches)
+    if kind == "lstm":
+        return Recurrent(into, keys), keys["units"] * (2 if keys.get("bidirectional") else 1)
+    if kind == "transformer_encoder":
+        return Encoder(into, keys), into
+    if kind == "sequence_pool":
+        return Pool(keys), into
+    if kind == "dense":
+        return nn.Linear(into, keys), keys
+    raise SystemExit(f"the twin has no layer {kind}")
+
+
+class Texts(nn.Module):
+    """A graph whose nodes take the one before, or what `from` names; `lengths` is made of the ids."""
+
+    def __init__(self, nodes):
+        super().__init__()
+        self.nodes, self.layers, widths, before = nodes, nn.ModuleDict(), {"input": 1}, "input"
+        for node in nodes:
+            if node["layer"] != "lengths":
+                of = node.get("from", before)
+                layer, width = text_layer(node["layer"], widths[of if isinstance(of, str) else of[0]])
+                self.layers[node["name"]], widths[node["name"]] = layer, width
+            before = node["name"]
+
+    def forward(self, ids):
+        lengths = (ids != 0).sum(1)
+        ids = ids[:, :max(1, int(lengths.max()))]
+        values, before = {"input": ids, "lengths": lengths}, "input"
+        for node in self.nodes:
+            if node["layer"] != "lengths":
+                of = node.get("from", before)
+                values[node["name"]] = self.layers[node["name"]](*[values[n] for n in ([of] if isinstance(of, str) else of)])
+            before = node["name"]
+        return values[before]
+
+
 # --- training -------------------------------------------------------------------------------------
 
 
@@ -224,7 +381,8 @@ def rate_at(keys, step, steps):
 
 def train(recipe, parts, epochs, regress, pad):
     (x, y), held, (test_x, test_y) = parts
-    net = build(recipe["model"], tuple(x.shape[1:]))
+    graph = recipe["model"][0].get("graph") if isinstance(recipe["model"][0], dict) else None
+    net = Texts(graph["nodes"]) if graph else build(recipe["model"], tuple(x.shape[1:]))
     keys = recipe["train"]
     optimizer = optimizer_of(net, keys["optimizer"])
     batch, rate = keys.get("batch", 32), keys["optimizer"]["rate"]
@@ -242,6 +400,8 @@ def train(recipe, parts, epochs, regress, pad):
             part = crop_and_flip(x[chosen], pad) if pad else x[chosen]
             optimizer.zero_grad(set_to_none=True)
             loss_of(net(part), y[chosen]).backward()
+            if keys["optimizer"].get("clip_norm"):
+                nn.utils.clip_grad_norm_(net.parameters(), keys["optimizer"]["clip_norm"])
             optimizer.step()
             step += 1
         if held is not None:
@@ -256,7 +416,7 @@ def train(recipe, parts, epochs, regress, pad):
 def measure(net, x, y, regress):
     net.eval()
     with torch.no_grad():
-        out = torch.cat([net(part) for part in x.split(1000)])
+        out = torch.cat([net(part) for part in x.split(250 if x.dtype == torch.int64 else 1000)])
     if regress:
         error = out[:, 0] - y
         return {"loss": (error ** 2).mean().item(), "rmse": (error ** 2).mean().sqrt().item(),
@@ -286,7 +446,8 @@ def scaled_target(parts):
 
 
 def tensors(parts):
-    return [None if p is None else (torch.from_numpy(np.ascontiguousarray(p[0], np.float32)), torch.from_numpy(p[1]))
+    return [None if p is None else (torch.from_numpy(np.ascontiguousarray(p[0], None if p[0].dtype == np.int64 else np.float32)),
+                                    torch.from_numpy(p[1]))
             for p in parts]
 
 
@@ -318,6 +479,14 @@ def main():
             pad = transform["pad_crop"]
         elif transform != "flip":
             raise SystemExit(f"the twin has no transform {transform}")
+    if data["source"] == "imdb":
+        for seed in range(1, args.seeds + 1):
+            torch.manual_seed(seed)
+            begun = time.perf_counter()
+            parts = texts(data, args.data, data.get("validation", 0), np.random.default_rng(seed))
+            result = train(recipe, tensors(parts), epochs, False, 0)
+            print(json.dumps({"seed": seed, **result, "seconds": time.perf_counter() - begun}), flush=True)
+        return
     if data["source"] in TABLES:
         x, y = table(data["source"], args.data, regress)
         test = None
