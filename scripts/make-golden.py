@@ -1400,6 +1400,32 @@ def make_ctc():
          targets=long)
 
 
+# --- crf --------------------------------------------------------------------------------------------
+
+def make_crf(folder):
+    """A tagger's last layer: pytorch-crf's likelihoods of padded rows of tags, their gradients, the best tags."""
+    from torchcrf import CRF
+    torch.manual_seed(20240703)
+    module = CRF(4, batch_first=True).double()
+    for p in module.parameters():
+        p.data = torch.randn_like(p).float().double()
+    lengths = torch.tensor([6, 2, 1, 5, 6])
+    x = (2 * rand(5, 6, 4)).requires_grad_()
+    mask = torch.arange(6)[None] < lengths[:, None]
+    tags = torch.randint(0, 4, (5, 6))
+    y = -module(x, tags, mask=mask, reduction="none")
+    dy = rand(5)
+    (y * dy).sum().backward()
+    best = torch.full((5, 6), -1)
+    for row, found in zip(best, module.decode(x, mask=mask)):
+        row[:len(found)] = torch.tensor(found)
+    tensors = {"x": x, "grad/x": x.grad, "y": y, "dy": dy, "lengths": lengths, "best": best,
+               "tags": torch.where(mask, tags, -1)}
+    for key, p in module.named_parameters():
+        tensors[key], tensors[f"grad/{key}"] = p, p.grad
+    write(folder / "crf.safetensors", tensors)
+
+
 if __name__ == "__main__":
     here = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
     target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here
@@ -1426,3 +1452,4 @@ if __name__ == "__main__":
     group(target, "ctc", make_ctc)
     group(target, "attention", make_attention)
     make_attention_layers(target)
+    make_crf(target)

@@ -448,6 +448,11 @@ SOMA_API soma_layer *soma_layer_sequence_pool(soma_sequence_pooling pooling);
 /* [B,T,…] -> [B,T,…]: the body on each step, as if all steps of all sequences were samples. */
 SOMA_API soma_layer *soma_layer_each_step(soma_layer *body);
 
+/* [B,T,K] (and in a graph lengths [B]) -> [B,T+K+3,K], a chain (soma/sequence.h) of K tags: for
+ * soma_chain_loss and soma_chain_tags. Parameters transitions [K,K], start_transitions and
+ * end_transitions [K], at first uniform in ±0.1. */
+SOMA_API soma_layer *soma_layer_crf(void);
+
 /* Blocks take their layers. `layers` is NULL-terminated. */
 SOMA_API soma_layer *soma_layer_sequential_list(soma_layer *const *layers);
 #define soma_layer_sequential(...)                                                                 \

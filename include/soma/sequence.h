@@ -111,6 +111,12 @@ SOMA_API soma_var soma_crf(soma_var scores, soma_var tags, soma_var lengths);
 /* The most probable tags, i64 [B,T], -1 behind the length (Viterbi 1967); of equal scores the lower
  * tags from the end on. */
 SOMA_API soma_var soma_crf_decode(soma_var scores, soma_var lengths);
+/* A chain: the scores and, in one row more, how many steps count (lengths [B], none: all T):
+ * [B,T+K+3,K]. It is what the layer crf gives, so that what a model says of a text holds all that
+ * its tags follow from. Composite, as its loss [B] and its best tags [B,T] are. */
+SOMA_API soma_var soma_chain(soma_var scores, soma_var lengths);
+SOMA_API soma_var soma_chain_loss(soma_var chain, soma_var tags);
+SOMA_API soma_var soma_chain_tags(soma_var chain);
 
 #ifdef __cplusplus
 }

@@ -430,3 +430,59 @@ soma_var soma_crf_decode(soma_var scores, soma_var lengths)
     const soma_var in[2] = {scores, lengths_or_all(lengths, scores)};
     return soma__graph_add(scores.graph, &soma__op_crf_decode, in, 2, NULL);
 }
+
+/* --- chains -------------------------------------------------------------------------------------
+ */
+
+soma_var soma_chain(soma_var scores, soma_var lengths)
+{
+    char text[SOMA_SHAPE_TEXT_SIZE];
+    if (!soma_var_ok(scores))
+        return soma__failed(scores);
+    const soma_shape shape = soma_var_shape(scores);
+    if (shape.ndim != 3) {
+        soma_graph_fail(scores.graph, SOMA_SHAPE, "the scores of a chain are [B,T+K+2,K], not %s",
+                        soma_shape_text(&shape, text, sizeof(text)));
+        return soma__failed(scores);
+    }
+    lengths = lengths_or_all(lengths, scores);
+    if (!soma_var_ok(lengths))
+        return soma__failed(lengths);
+    soma_var row =
+        soma_reshape(soma_cast(lengths, soma_var_dtype(scores)), SOMA_SHAPE(shape.dim[0], 1, 1));
+    const soma_var both[2] = {
+        scores, soma_stop_gradient(soma_expand(row, SOMA_SHAPE(shape.dim[0], 1, shape.dim[2])))};
+    return soma_concat(both, 2, 1);
+}
+
+/* The scores of a chain, and its lengths. */
+static soma_var take_apart(soma_var x, soma_var *lengths)
+{
+    char text[SOMA_SHAPE_TEXT_SIZE];
+    *lengths = soma__failed(x);
+    if (!soma_var_ok(x))
+        return soma__failed(x);
+    const soma_shape shape = soma_var_shape(x);
+    if (shape.ndim != 3 || shape.dim[2] < 1 || shape.dim[1] < shape.dim[2] + 4) {
+        soma_graph_fail(x.graph, SOMA_SHAPE,
+                        "a chain is [B,T+K+3,K], as soma_chain gives it, not %s",
+                        soma_shape_text(&shape, text, sizeof(text)));
+        return soma__failed(x);
+    }
+    const int64_t rows = shape.dim[1] - 1;
+    soma_var row = soma_slice(soma_slice(x, 1, rows, rows + 1), 2, 0, 1);
+    *lengths = soma_cast(soma_reshape(soma_stop_gradient(row), SOMA_SHAPE(shape.dim[0])), SOMA_I64);
+    return soma_slice(x, 1, 0, rows);
+}
+
+soma_var soma_chain_loss(soma_var x, soma_var tags)
+{
+    soma_var lengths, scores = take_apart(x, &lengths);
+    return soma_crf(scores, tags, lengths);
+}
+
+soma_var soma_chain_tags(soma_var x)
+{
+    soma_var lengths, scores = take_apart(x, &lengths);
+    return soma_crf_decode(scores, lengths);
+}
