@@ -71,6 +71,7 @@ typedef enum soma_loss_kind {
     SOMA_LOSS_POISSON,
     SOMA_LOSS_KL_DIV,
     SOMA_LOSS_COSINE,
+    SOMA_LOSS_CRF, /* [classify] of models that end in a crf layer, which take no other */
 } soma_loss_kind;
 
 /* Zeros mean the defaults in brackets. A loss looks at what it names alone. */

@@ -44,7 +44,8 @@ static soma_var merge(soma__layer_build *b, const soma_layer *layer, const soma_
     soma_var first = param(b, layer, "start_transitions", SOMA_SHAPE(tags));
     soma_var last = param(b, layer, "end_transitions", SOMA_SHAPE(tags));
     soma_var scores = soma_crf_scores(x[0], transitions, .first = first, .last = last);
-    return soma_chain(scores, count == 2 ? x[1] : (soma_var){0});
+    b->chain = soma_chain(scores, count == 2 ? soma_cast(x[1], SOMA_I64) : (soma_var){0});
+    return b->chain;
 }
 
 static soma_var build(soma__layer_build *b, const soma_layer *layer, soma_var x)

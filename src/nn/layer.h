@@ -206,6 +206,7 @@ struct soma__layer_build {
     const char *tap; /* path of the layer whose output is asked for, into `tapped`; NULL: none */
     soma_var tapped;
     struct soma__carry *carry; /* steps come one after another; NULL: whole sequences */
+    soma_var chain;            /* what a crf layer gave last */
     soma_var share; /* weight of this batch in running statistics; graph NULL: the layer's own */
 };
 

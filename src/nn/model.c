@@ -539,6 +539,7 @@ static soma_status first_build(soma_model *model, const soma_layer *layer, soma_
     }
     b->counted = graph->count;
     build_layers(b, layer, x, y);
+    model->chain = b->chain.graph && b->chain.id == y[0].id;
     soma_status status = soma_graph_status(graph, err);
     for (int i = 0; i < model->output_count && status == SOMA_OK; i++) {
         soma_shape shape = soma_var_shape(y[i]), *out = &model->outputs[i].shape;
@@ -677,7 +678,14 @@ soma_status soma_model_set_classes(soma_model *model, const char *const *names, 
 int64_t soma__model_steps(const soma_model *model)
 {
     const soma_shape *shape = &model->outputs[0].shape;
-    return model->options.task == SOMA_TASK_CLASSIFY && shape->ndim == 2 ? shape->dim[0] : 0;
+    if (model->options.task != SOMA_TASK_CLASSIFY || shape->ndim != 2)
+        return 0;
+    return model->chain ? shape->dim[0] - shape->dim[1] - 3 : shape->dim[0];
+}
+
+bool soma__model_chain(const soma_model *model)
+{
+    return model->chain && model->options.task == SOMA_TASK_CLASSIFY;
 }
 
 int soma_model_class_count(const soma_model *model)

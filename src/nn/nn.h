@@ -44,6 +44,7 @@ struct soma_model {
     size_t meta_count, meta_capacity;
     soma_layer_row *rows;
     size_t row_count, row_capacity;
+    bool chain;           /* the first output is one: what a crf layer gives */
     const char **classes; /* class_count names or numbers */
     int class_count;
     pthread_mutex_t lock; /* of the sessions and plans */
@@ -65,6 +66,8 @@ soma_status soma__model_add(soma_model *model, const char *name, soma_tensor *te
                             bool trainable, bool buffer, int row, soma_error *err);
 /* Steps of a classifier that names a class for each step of a sequence; 0: one for each sample. */
 int64_t soma__model_steps(const soma_model *model);
+/* Of these, one that ends in a crf layer: a chain, from which the classes follow together. */
+bool soma__model_chain(const soma_model *model);
 /* Index of a parameter, -1: unknown; looks at `hint` first. */
 int soma__model_index(const soma_model *model, const char *name, int hint);
 /* Adds one row to the summary under construction; its index or -1. */

@@ -40,7 +40,7 @@ static void count_confusion(int64_t *confusion, int classes, const soma__step *s
     const int64_t *predicted = soma_tensor_const_data(said), *label = y;
     if (soma_tensor_shape(said)->ndim > 1) { /* of steps; those without a label are none */
         for (int64_t i = 0; i < soma_tensor_count(said); i++)
-            if (label[i] >= 0)
+            if (label[i] >= 0 && predicted[i] >= 0)
                 confusion[label[i] * classes + predicted[i]]++;
         return;
     }

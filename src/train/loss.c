@@ -9,6 +9,7 @@
 #include "nn/nn.h"
 #include "soma/ctc.h"
 #include "soma/ops.h"
+#include "soma/sequence.h"
 
 /* --- the table ---------------------------------------------------------------------------------
  */
@@ -245,8 +246,14 @@ static soma_status fit(soma__loss *loss, const soma_model *model, const soma_dat
 {
     soma_task task = soma_model_get_options(model)->task;
     soma_loss_options *o = &loss->options;
+    const bool chain = soma__model_chain(model);
     if (!(loss->type->tasks & SOMA__TASK_BIT(task)))
         return wrong_task(loss->type, task, err);
+    if (chain != (o->kind == SOMA_LOSS_CRF))
+        return soma__fail(err, SOMA_INVALID,
+                          chain ? "the loss %s does not fit a crf layer, whose loss is crf"
+                                : "the loss %s is that of a model whose last layer is crf",
+                          loss->type->name);
     SOMA__TRY(check_numbers(loss->type, o, err));
     if (o->ignores && !has_field(loss->type, "ignore_index"))
         return soma__fail(err, SOMA_INVALID, "loss %s: takes no ignore_index", loss->type->name);
@@ -261,7 +268,8 @@ soma_status soma__loss_create(soma__loss *out, const soma_loss_options *options,
     int kind = (int)out->options.kind;
     if (kind < 0 || kind > TYPE_COUNT)
         return soma__fail(err, SOMA_INVALID, "there is no loss number %d", kind);
-    out->type = kind ? types[kind - 1] : soma__loss_find(task_loss(task));
+    out->type = kind ? types[kind - 1]
+                     : soma__loss_find(soma__model_chain(model) ? "crf" : task_loss(task));
     out->options.kind = kind_of(out->type);
     soma_status status = fit(out, model, train, err);
     if (status != SOMA_OK)
@@ -405,6 +413,24 @@ static void apply_ctc(const soma__loss_build *b, soma_var *each, soma_var *corre
     *correct = soma_sum(soma_cast(right, SOMA_F32));
 }
 
+/* A class for each step, all steps of a sample together. The loss is spread over the steps that
+ * have a label, as that of apply_steps is. */
+static void apply_chain(const soma__loss *loss, const soma__loss_build *b, soma_var *each,
+                        soma_var *correct, soma_var *classes, soma_var *weight)
+{
+    soma_graph *graph = b->out.graph;
+    soma_var known = soma_greater_equal(b->y, soma_scalar(graph, SOMA_I64, 0));
+    soma_var counts = soma_cast(known, SOMA_F32);
+    soma_var one = soma_scalar(graph, SOMA_F32, 1), all = soma_sum(counts);
+    const double batch = (double)soma_var_shape(b->out).dim[0];
+    soma_var share = soma_div(soma_scalar(graph, SOMA_F32, batch), soma_maximum(all, one));
+    *each = soma_mul(loss->type->each(b), share);
+    *classes = soma_chain_tags(b->out);
+    soma_var hit = soma_cast(soma_equal(*classes, b->y), SOMA_F32);
+    *correct = soma_mul(soma_sum(soma_mul(hit, counts)), share);
+    *weight = all;
+}
+
 void soma__loss_apply(const soma__loss *loss, soma_model *model, soma_var out, soma_var y,
                       soma_var *each, soma_var *correct, soma_var *classes, soma_var *weight)
 {
@@ -418,7 +444,10 @@ void soma__loss_apply(const soma__loss *loss, soma_model *model, soma_var out, s
     if (loss->weight)
         b.weight = soma_constant(graph, loss->weight);
     const soma_shape said = soma_var_shape(out);
-    if (task == SOMA_TASK_CLASSIFY && said.ndim == 3 && soma_var_shape(y).dim[1] < said.dim[1]) {
+    if (soma__model_chain(model)) {
+        apply_chain(loss, &b, each, correct, classes, weight);
+    } else if (task == SOMA_TASK_CLASSIFY && said.ndim == 3 &&
+               soma_var_shape(y).dim[1] < said.dim[1]) {
         apply_ctc(&b, each, correct);
     } else if (task == SOMA_TASK_CLASSIFY && said.ndim == 3) {
         apply_steps(loss, &b, each, correct, classes, weight);

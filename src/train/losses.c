@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "soma/sequence.h"
 #include "train/loss.h"
 
 #define AT(member_) (offsetof(soma__loss_section, options) + offsetof(soma_loss_options, member_))
@@ -166,3 +167,9 @@ static soma_var cosine(const soma__loss_build *b)
 }
 PLAIN_TYPE(cosine, "1 - the cosine between answer and target", "vectors, vectors", REGRESS,
            cosine(b));
+
+/* --- tags --------------------------------------------------------------------------------------
+ */
+
+PLAIN_TYPE(crf, "-log of the probability of a row of tags; what models with a crf layer last take",
+           "a chain, tags", CLASSIFY, soma_chain_loss(b->out, b->y));

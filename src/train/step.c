@@ -39,8 +39,8 @@ static bool is_ignored(const soma__loss *loss, int64_t label)
 bool soma__reads_sequences(const soma_model *model, const soma_dataset *dataset)
 {
     const soma_shape *y = &dataset->y_shape;
-    return dataset->y_dtype == SOMA_I64 && y->ndim == 1 && y->dim[0] > 0 &&
-           y->dim[0] < soma__model_steps(model);
+    return !soma__model_chain(model) && dataset->y_dtype == SOMA_I64 && y->ndim == 1 &&
+           y->dim[0] > 0 && y->dim[0] < soma__model_steps(model);
 }
 
 soma_status soma__labels_fit(const soma_model *model, const soma__loss *loss,

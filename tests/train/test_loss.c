@@ -91,8 +91,8 @@ static void each_learns(void **state)
             soma_task task = (soma_task)t;
             soma_history history;
             soma_error err = {0};
-            if (!(type->tasks & SOMA__TASK_BIT(task)))
-                continue;
+            if (!(type->tasks & SOMA__TASK_BIT(task)) || i + 1 == SOMA_LOSS_CRF)
+                continue; /* of crf: test_tagging.c */
             bool logs = strcmp(type->name, "nll") == 0 || strcmp(type->name, "kl_div") == 0;
             soma_model *model = model_of(task, 4, logs);
             soma_data data = {.train = data_of(task, 4, NULL)};
@@ -108,7 +108,7 @@ static void each_learns(void **state)
             soma_model_destroy(model);
             tried++;
         }
-    assert_int_equal(tried, soma__loss_count() + 1); /* focal twice */
+    assert_int_equal(tried, soma__loss_count()); /* focal twice, crf never */
 }
 
 /* -log softmax of the model's row before any training. */
