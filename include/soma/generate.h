@@ -9,8 +9,9 @@
 #ifndef SOMA_GENERATE_H
 #define SOMA_GENERATE_H
 
+#include "data.h"
 #include "nn.h"
-#include "text.h"
+#include "text_scores.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -113,6 +114,24 @@ SOMA_MUST_CHECK SOMA_API soma_status soma_beam_search(soma_generator *generator,
                                                       const soma_generate_options *options,
                                                       int64_t **ids, int64_t *counts,
                                                       soma_error *err);
+
+/* --- translation --------------------------------------------------------------------------------
+ *
+ * Of models of two inputs that learned from pairs of texts (data source `pairs`): a source, and
+ * what has been said of its translation. */
+
+/* Translations of `count` texts, many at a time: out [count], with soma_text_free each. Of the
+ * options beams, length_penalty and tokens count; 1 beam takes the likeliest token each time.
+ * Errors: SOMA_UNSUPPORTED, SOMA_NOT_FOUND (the model did not learn from pairs), SOMA_MEMORY. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_translate(soma_model *model, const soma_text *texts,
+                                                    int64_t count,
+                                                    const soma_generate_options *options,
+                                                    char **out, soma_error *err);
+/* BLEU (as sacrebleu, 13a) of the translations of a data set of such pairs against its targets. */
+SOMA_MUST_CHECK SOMA_API soma_status soma_evaluate_bleu(soma_model *model,
+                                                        const soma_dataset *dataset,
+                                                        const soma_generate_options *options,
+                                                        soma_bleu_score *out, soma_error *err);
 
 #ifdef __cplusplus
 }

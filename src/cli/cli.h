@@ -187,6 +187,8 @@ typedef struct cli_report {
     soma_scores scores;
     int classes;        /* 0: no confusion matrix (regression) */
     int64_t *confusion; /* [truth][predicted] */
+    bool translated;    /* the model translates: bleu counts */
+    double bleu;
 } cli_report;
 /* Evaluates `dataset` into *out; cli_report_clear releases. */
 soma_status cli_report_make(cli_report *out, soma_model *model, const soma_dataset *dataset,

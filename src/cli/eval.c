@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "data/dataset.h"
 #include "data/options.h"
+#include "data/text.h"
 #include "data/transform.h"
 #include "train/train.h"
 
@@ -70,6 +71,8 @@ static soma_status open_texts(const arguments *args, const soma_model *model, co
     soma_status status;
     if (cli_known_source(what)) {
         status = soma__source_open(&data, &request, err);
+    } else if (encoding->target) {
+        status = soma__pairs_open(&data, what, NULL, 0, 0, encoding, err);
     } else {
         status = soma__texts_open(&data, what, NULL, &options, err);
         if (status == SOMA_OK)
@@ -161,7 +164,16 @@ static soma_status evaluate(const arguments *args, cli_model *m, cli_report *rep
     if (soma_model_meta(m->model, SOMA__TARGET_META))
         SOMA__TRY(soma__dataset_mirror(&m->data.test, err));
     SOMA__TRY(classes_agree(m->model, m->data.test, err));
-    return cli_report_make(report, m->model, m->data.test, args->batch, err);
+    SOMA__TRY(cli_report_make(report, m->model, m->data.test, args->batch, err));
+    const soma__text_encoding *texts = soma__dataset_text(m->data.test);
+    if (!texts || !texts->target)
+        return SOMA_OK;
+    const soma_generate_options how = {.beams = args->beam, .length_penalty = args->length_penalty};
+    soma_bleu_score bleu;
+    SOMA__TRY(soma_evaluate_bleu(m->model, m->data.test, &how, &bleu, err));
+    report->bleu = bleu.score;
+    report->translated = true;
+    return SOMA_OK;
 }
 
 int cli_run_eval(const arguments *args)
@@ -177,9 +189,14 @@ int cli_run_eval(const arguments *args)
         cli_json json;
         cli_json_begin(&json, "done");
         cli_report_json(&report, m.model, "", &json);
+        if (report.translated)
+            cli_json_number(&json, "bleu", report.bleu);
         cli_json_end(&json);
     } else {
         cli_report_line(&report, args->positional[1]);
+        if (report.translated)
+            printf("BLEU %.2f (beam %lld)\n", report.bleu,
+                   (long long)(args->beam ? args->beam : 1));
         if (!args->quiet) {
             cli_report_confusion(&report, m.model);
             cli_report_classes(&report, m.model);

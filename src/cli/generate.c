@@ -110,6 +110,26 @@ static soma_status prompt_ids(const arguments *args, const soma_tokenizer *t, in
     return status;
 }
 
+/* A model that learned from pairs of texts says the prompt in its own words. */
+static soma_status translate(const arguments *args, soma_model *model,
+                             const soma_generate_options *options, soma_error *err)
+{
+    const char *prompt = args->prompt ? args->prompt : "";
+    const soma_text text = {prompt, strlen(prompt)};
+    char *out;
+    SOMA__TRY(soma_translate(model, &text, 1, options, &out, err));
+    if (args->json) {
+        cli_json json;
+        cli_json_begin(&json, "text");
+        cli_json_string(&json, "text", out);
+        cli_json_end(&json);
+    } else {
+        fputs(out, stdout);
+    }
+    soma_text_free(out);
+    return SOMA_OK;
+}
+
 static soma_status go(const arguments *args, soma_model *model, const soma_tokenizer *t, printer *p,
                       soma_error *err)
 {
@@ -117,9 +137,7 @@ static soma_status go(const arguments *args, soma_model *model, const soma_token
     soma_generator *g;
     int64_t *ids = NULL, count = 0;
     if (model->input_count > 1)
-        return soma__fail(err, SOMA_UNSUPPORTED,
-                          "the model takes %d inputs, generate goes on from one",
-                          model->input_count);
+        return translate(args, model, &options, err);
     SOMA__TRY(prompt_ids(args, t, &ids, &count, err));
     soma_status status = soma_generator_create(
         &g, model, &(soma_generator_options){.rows = options.beams > 1 ? options.beams : 1}, err);

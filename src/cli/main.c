@@ -34,10 +34,11 @@ const command cli_commands[] = {
      "rate overfit gradients steps plot set data seed batch", 1, 1, cli_run_probe},
     {"eval", "MODEL DATA [options]", "loss, accuracy and confusion matrix on labelled data",
      "DATA is a data set's name (its test part is used), a .csv file, a folder of pictures by class, or "
-     "images.idx,labels.idx.",
+     "images.idx,labels.idx. A model that translates is also measured by the BLEU of its translations, made with "
+     "--beam N beams (default: 1).",
      "soma eval runs/digits-cnn/model.safetensors digits\tthe fixed test part of the digits\n"
      "soma eval model.safetensors flowers.csv --label species\ta table\n",
-     "data label batch", 2, 2, cli_run_eval},
+     "data label batch beam length-penalty", 2, 2, cli_run_eval},
     {"cluster", "MODEL DATA [options]", "group data by what a layer of a model says of it",
      "k-means on the outputs of --layer (names as soma summary has them; else the last layer). DATA "
      "as for soma eval; with labels it also tells how well clusters and labels agree. --out writes "

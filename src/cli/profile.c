@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/median.h"
 #include "cli/profile.h"
+#include "nn/nn.h"
 #include "train/step.h"
 
 #define DEFAULT_BATCH 32
@@ -59,8 +60,8 @@ static soma_status make_inference(subject *s, soma_error *err)
 {
     const soma_model_options *o = soma_model_get_options(s->m.model);
     soma_dtype dtype = o->input_dtype ? o->input_dtype : SOMA_F32;
-    soma_shape shape = {.ndim = o->input.ndim + 1, .dim = {s->batch}};
-    memcpy(shape.dim + 1, o->input.dim, (size_t)o->input.ndim * sizeof shape.dim[0]);
+    const soma_shape sample = soma__model_sample(s->m.model);
+    const soma_shape shape = soma__shape_batched(&sample, s->batch);
     soma_graph *graph;
     SOMA__TRY(soma_graph_create(&graph, err));
     soma_var x = soma_input(graph, "x", dtype, shape);

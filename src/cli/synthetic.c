@@ -55,7 +55,8 @@ soma_status cli_synthetic(soma_dataset **out, soma_model *model, int64_t count, 
     soma_dtype dtype = o->input_dtype ? o->input_dtype : SOMA_F32;
     soma_tensor *x, *y = NULL;
     *out = NULL;
-    SOMA__TRY(soma_tensor_create(&x, dtype, soma__shape_batched(&o->input, count), err));
+    const soma_shape sample = soma__model_sample(model);
+    SOMA__TRY(soma_tensor_create(&x, dtype, soma__shape_batched(&sample, count), err));
     fill(x, dtype == SOMA_U8 ? 256 : 1, "inputs");
     soma_status status = make_targets(&y, model, count, err);
     if (status == SOMA_OK)

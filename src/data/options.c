@@ -26,7 +26,8 @@ const soma__field soma__data_fields[] = {
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(source),
      .required = true,
-     .doc = "a known name, or csv, folder, idx, npy, npz, text, text-windows, series"},
+     .doc = "a known name, or csv, folder, idx, npy, npz, text, text-windows, pairs, "
+            "series"},
     {.key = "path",
      .kind = SOMA__FIELD_STRING,
      .offset = DATA(path),
@@ -174,6 +175,12 @@ const soma__field soma__data_fields[] = {
      .max = 1 << 24,
      .doc = "texts: tokens of a sample, cut off or filled up with <pad>; 256, of windows 64. "
             "speech-digits: cells; 8000. series: steps that a forecast looks back over; 32"},
+    {.key = "target_length",
+     .kind = SOMA__FIELD_INT,
+     .offset = DATA(target_length),
+     .min = 1,
+     .max = 1 << 24,
+     .doc = "pairs: tokens of the target; as many as of the source"},
     {.key = "keep",
      .kind = SOMA__FIELD_ENUM,
      .offset = DATA(keep),
@@ -321,6 +328,8 @@ soma_status soma__data_text_options(soma__text_options *out, const soma__data_op
     out->min_count = o->min_count;
     out->lowercase = out->lowercase || o->lowercase;
     out->stride = o->stride;
+    if (o->target_length)
+        out->target_length = o->target_length;
     out->keep_end = o->keep == 1;
     return SOMA_OK;
 }
@@ -441,7 +450,8 @@ static soma_status open_texts(soma_data *out, const soma__data_options *o, const
     SOMA__TRY(soma__data_text_options(&options, o, tree, err));
     if (strcmp(o->source, "text") == 0)
         return soma__texts_open(out, o->path, o->test_path, &options, err);
-    return soma__windows_open(out, o->path, &options, o->validation, o->test, NULL, err);
+    return (strcmp(o->source, "pairs") == 0 ? soma__pairs_open : soma__windows_open)(
+        out, o->path, &options, o->validation, o->test, NULL, err);
 }
 
 static soma_status open_series(soma_data *out, const soma__data_options *o, const soma__tree *tree,
@@ -490,7 +500,8 @@ soma_status soma__data_open(soma_data *out, const soma__data_options *o, const s
         status = open_folder(out, o, tree, section, err);
     else if (strcmp(o->source, "text") == 0)
         status = open_texts(out, o, tree, section, err);
-    else if (strcmp(o->source, "text-windows") == 0) /* its parts are cut, not drawn */
+    /* Their parts are not drawn by the seed. */
+    else if (strcmp(o->source, "text-windows") == 0 || strcmp(o->source, "pairs") == 0)
         return open_texts(out, o, tree, section, err);
     else if (strcmp(o->source, "series") == 0)
         return open_series(out, o, tree, section, err);

@@ -23,7 +23,7 @@ typedef struct soma__data_options {
     double validation, test;
     /* texts */
     const char *test_path, *text, *tokenizer;
-    int64_t vocabulary, min_count, length, stride;
+    int64_t vocabulary, min_count, length, target_length, stride;
     bool lowercase;
     int keep; /* 0 beginning, 1 end */
     /* spoken digits */

@@ -571,6 +571,26 @@ static soma_status open_series(soma_data *out, const request *r, soma_error *err
     return status;
 }
 
+/* A twentieth is the test part. */
+#define TATOEBA_TEST 0.05
+
+static soma_status open_tatoeba(soma_data *out, const request *r, soma_error *err)
+{
+    const char *subs[] = {r->name, "mt-tatoeba-fra", "", NULL};
+    const char *files[] = {"fra-eng-30k.tsv", "fra-eng.tsv", NULL};
+    soma__text_options options = {0};
+    char *path;
+    SOMA__TRY(text_options(&options, r, err));
+    SOMA__TRY(soma__data_look(&path, r->folder, subs, files, err));
+    if (!path)
+        return soma__data_missing(err, r->name, r->folder, "fra-eng-30k.tsv[.gz]");
+    soma_status status =
+        soma__pairs_open(out, path, &options, r->options ? r->options->validation : 0, TATOEBA_TEST,
+                         r->text_encoding, err);
+    soma__free(path);
+    return status;
+}
+
 /* --- all of them --------------------------------------------------------------------------------
  */
 
@@ -607,6 +627,8 @@ static const struct {
      open_shakespeare},
     {"speech-digits",
      "3,000 recordings of digits by 6 speakers (FSDD), 8 kHz; archive of WAV files", open_speech},
+    {"tatoeba-fra", "30,000 English sentences with French translations (Tatoeba); lines with a tab",
+     open_tatoeba},
 };
 #define SOURCE_COUNT (sizeof sources / sizeof sources[0])
 

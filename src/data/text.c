@@ -50,9 +50,8 @@ static soma_status no_memory(const char *source, soma_error *err)
 /* --- encodings ----------------------------------------------------------------------------------
  */
 
-/* Takes the tokeniser over, also when it fails. */
-static soma_status encoding_new(soma__text_encoding **out, soma_tokenizer *tokenizer,
-                                int64_t length, bool keep_end, soma_error *err)
+soma_status soma__text_encoding_new(soma__text_encoding **out, soma_tokenizer *tokenizer,
+                                    int64_t length, bool keep_end, int64_t target, soma_error *err)
 {
     soma__text_encoding *e = soma__calloc(1, sizeof *e);
     *out = e;
@@ -64,6 +63,7 @@ static soma_status encoding_new(soma__text_encoding **out, soma_tokenizer *token
     e->tokenizer = tokenizer;
     e->length = length;
     e->keep_end = keep_end;
+    e->target = target;
     return SOMA_OK;
 }
 
@@ -92,9 +92,11 @@ soma_status soma__text_encoding_text(char **out, const soma__text_encoding *e, s
     soma_status status = soma__tokenizer_write(&tokenizer, e->tokenizer, err);
     *out = NULL;
     if (status == SOMA_OK) {
-        soma__text_add(&text,
-                       "{\"version\":1,\"length\":%" PRId64 ",\"keep_end\":%s,\"tokenizer\":",
-                       e->length, e->keep_end ? "true" : "false");
+        soma__text_add(&text, "{\"version\":1,\"length\":%" PRId64 ",\"keep_end\":%s,", e->length,
+                       e->keep_end ? "true" : "false");
+        if (e->target)
+            soma__text_add(&text, "\"target\":%" PRId64 ",", e->target);
+        soma__text_add(&text, "\"tokenizer\":");
         soma__json_string(&text, tokenizer.data);
         soma__text_add(&text, "}");
         status = soma__text_take(&text, out, err);
@@ -115,13 +117,17 @@ static soma_status parse_encoding(soma__text_encoding **out, const soma__value *
         return soma__fail(err, SOMA_UNSUPPORTED,
                           "%s: its texts were encoded by a newer soma (version %lld)", source,
                           (long long)version->integer);
-    if (!version || !length || length->kind != SOMA__INT || length->integer < 1 ||
+    const soma__value *target = map ? soma__value_find(root, "target") : NULL;
+    const bool pairs = !target || (target->kind == SOMA__INT && target->integer >= 1 &&
+                                   target->integer <= MAX_LENGTH);
+    if (!version || !pairs || !length || length->kind != SOMA__INT || length->integer < 1 ||
         length->integer > MAX_LENGTH || !end || end->kind != SOMA__BOOL || !tokenizer ||
         tokenizer->kind != SOMA__STRING)
         return soma__fail(err, SOMA_FORMAT, "%s: how it encodes texts is damaged", source);
     soma_tokenizer *t;
     SOMA__TRY(soma__tokenizer_parse(&t, tokenizer->text, strlen(tokenizer->text), source, err));
-    return encoding_new(out, t, length->integer, end->boolean, err);
+    return soma__text_encoding_new(out, t, length->integer, end->boolean,
+                                   target ? target->integer : 0, err);
 }
 
 soma_status soma__text_encoding_parse(soma__text_encoding **out, const char *text,
@@ -135,10 +141,9 @@ soma_status soma__text_encoding_parse(soma__text_encoding **out, const char *tex
     return status;
 }
 
-/* The tokeniser that options ask for: loaded, or trained on `texts`. */
-static soma_status make_tokenizer(soma_tokenizer **out, const soma__text_options *o,
-                                  soma_tokenizer_kind usual, unsigned special,
-                                  const soma_text *texts, int64_t count, soma_error *err)
+soma_status soma__text_tokenizer(soma_tokenizer **out, const soma__text_options *o,
+                                 soma_tokenizer_kind usual, unsigned special,
+                                 const soma_text *texts, int64_t count, soma_error *err)
 {
     soma_tokenizer_options how = {.kind = usual,
                                   .size = o->vocabulary,
@@ -165,7 +170,7 @@ static soma_status make_tokenizer(soma_tokenizer **out, const soma__text_options
 /* --- reading rows -------------------------------------------------------------------------------
  */
 
-static soma_status read_file(void **out, size_t *size, const char *path, soma_error *err)
+soma_status soma__text_file(void **out, size_t *size, const char *path, soma_error *err)
 {
     void *data;
     SOMA__TRY(soma__file_read(&data, size, path, MAX_BYTES, err));
@@ -328,7 +333,7 @@ static soma_status read_rows(rows *r, const char *path, const soma__text_options
     if (!t->source)
         return no_memory(path, err);
     SOMA__TRY(copy_options(t, o, err));
-    SOMA__TRY(read_file(&t->bytes, &size, path, err));
+    SOMA__TRY(soma__text_file(&t->bytes, &size, path, err));
     bool csv = soma__ends_with(path, ".csv") || soma__ends_with(path, ".csv.gz");
     SOMA__TRY(csv ? read_csv(r, t->bytes, size, err) : read_lines(r, t->bytes, size, err));
     if (t->rows == 0)
@@ -553,13 +558,13 @@ soma_status soma__texts_encode(soma_data *data, soma_error *err)
         return no_memory(all->texts->source, err);
     for (int64_t i = 0; i < train->count; i++)
         texts[i] = all->texts->row[soma__dataset_in_whole(train, i)];
-    soma_status status =
-        make_tokenizer(&tokenizer, o, SOMA_TOKENIZER_WORD,
-                       1u << SOMA_SPECIAL_PAD | 1u << SOMA_SPECIAL_UNK, texts, train->count, err);
+    soma_status status = soma__text_tokenizer(&tokenizer, o, SOMA_TOKENIZER_WORD,
+                                              1u << SOMA_SPECIAL_PAD | 1u << SOMA_SPECIAL_UNK,
+                                              texts, train->count, err);
     soma__free(texts);
     SOMA__TRY(status);
-    SOMA__TRY(encoding_new(&encoding, tokenizer, o->length ? o->length : SOMA__TEXT_LENGTH,
-                           o->keep_end, err));
+    SOMA__TRY(soma__text_encoding_new(
+        &encoding, tokenizer, o->length ? o->length : SOMA__TEXT_LENGTH, o->keep_end, 0, err));
     status = soma__texts_encode_by(data, encoding, err);
     soma__text_encoding_release(encoding);
     return status;
@@ -664,9 +669,9 @@ static soma_status cut_windows(soma_data *out, soma_text text, const soma__text_
         soma__text_encoding_retain(encoding);
     } else {
         soma_tokenizer *tokenizer;
-        SOMA__TRY(make_tokenizer(&tokenizer, o, SOMA_TOKENIZER_CHAR, 1u << SOMA_SPECIAL_UNK, &train,
-                                 1, err));
-        SOMA__TRY(encoding_new(&encoding, tokenizer, length, false, err));
+        SOMA__TRY(soma__text_tokenizer(&tokenizer, o, SOMA_TOKENIZER_CHAR, 1u << SOMA_SPECIAL_UNK,
+                                       &train, 1, err));
+        SOMA__TRY(soma__text_encoding_new(&encoding, tokenizer, length, false, 0, err));
     }
     status = encode_part(&out->train, train, stride, encoding, path, err);
     if (status == SOMA_OK && for_validation)
@@ -686,7 +691,7 @@ soma_status soma__windows_open(soma_data *out, const char *path, const soma__tex
     void *bytes;
     size_t size;
     *out = (soma_data){0};
-    SOMA__TRY(read_file(&bytes, &size, path, err));
+    SOMA__TRY(soma__text_file(&bytes, &size, path, err));
     soma_status status =
         cut_windows(out, (soma_text){bytes, size}, options, validation, test, encoding, path, err);
     soma__free(bytes);

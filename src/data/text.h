@@ -16,7 +16,8 @@ typedef struct soma__text_options {
     const char *tokenizer;    /* a kind, or a tokenizer.json; NULL: word, of windows char */
     int64_t vocabulary, min_count;
     bool lowercase;
-    int64_t length; /* tokens of a sample; 0: the defaults above */
+    int64_t length;        /* tokens of a sample, of pairs of the source; 0: the defaults above */
+    int64_t target_length; /* pairs: of the target; 0: the same */
     int64_t stride; /* windows: from one to the next; 0: the length, so that no token is twice */
     bool keep_end;  /* of a text that is too long the end is kept, not the beginning */
     const char *const *classes; /* names for labels 0, 1, 2, …; NULL: the labels */
@@ -29,7 +30,18 @@ typedef struct soma__text_encoding {
     soma_tokenizer *tokenizer;
     int64_t length;
     bool keep_end;
+    int64_t target; /* of pairs: tokens of the target; else 0 */
 } soma__text_encoding;
+/* Takes the tokeniser over, also when it fails. */
+soma_status soma__text_encoding_new(soma__text_encoding **out, soma_tokenizer *tokenizer,
+                                    int64_t length, bool keep_end, int64_t target, soma_error *err);
+/* The tokeniser that options ask for, of kind `usual` unless they name one: loaded, or trained on
+ * texts. */
+soma_status soma__text_tokenizer(soma_tokenizer **out, const soma__text_options *options,
+                                 soma_tokenizer_kind usual, unsigned special,
+                                 const soma_text *texts, int64_t count, soma_error *err);
+/* A file, unpacked where it is gzipped; with soma__free. */
+soma_status soma__text_file(void **out, size_t *size, const char *path, soma_error *err);
 soma__text_encoding *soma__text_encoding_retain(soma__text_encoding *encoding);
 void soma__text_encoding_release(soma__text_encoding *encoding);
 /* As text for the model file (SOMA__TEXT_META), with soma__free, and back. */
@@ -62,5 +74,21 @@ soma_status soma__texts_samples(soma_tensor **out, const soma_text *texts, int64
 soma_status soma__windows_open(soma_data *out, const char *path, const soma__text_options *options,
                                double validation, double test, soma__text_encoding *encoding,
                                soma_error *err);
+
+/* --- pairs.c: sentences and their translations --------------------------------------------------
+ *
+ * Lines of a source, a tab and a target (further fields are passed over). A sample is x f32
+ * [length + target_length], the source's ids with <eos> and then the target's after <bos>, and y
+ * i64 [target_length], the target's with <eos>; what is left is <pad>, in y -1. One tokeniser
+ * serves both. Parts are drawn by the bytes of the source, so that no source is in two of them:
+ * `validation` and `test` are shares, or numbers of lines that are met about. Errors: SOMA_FORMAT
+ * with the line, SOMA_INVALID (a part without samples, a tokeniser without these tokens). */
+soma_status soma__pairs_open(soma_data *out, const char *path, const soma__text_options *options,
+                             double validation, double test, soma__text_encoding *encoding,
+                             soma_error *err);
+#define SOMA__PAIR_LENGTH 24 /* unless told otherwise */
+/* Sources alone, f32 [count,length], for a model to translate. */
+soma_status soma__pair_sources(soma_tensor **out, const soma_text *texts, int64_t count,
+                               const soma__text_encoding *encoding, soma_error *err);
 
 #endif

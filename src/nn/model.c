@@ -329,14 +329,40 @@ soma_var soma_model_apply(soma_model *model, soma_graph *graph, soma_var x, soma
                              update_count);
 }
 
+soma_shape soma__model_sample(const soma_model *model)
+{
+    int64_t values = 0, one = 0;
+    for (int i = 0; i < model->input_count; i++) {
+        soma__shape_count(&model->inputs[i].shape, &one);
+        values += one;
+    }
+    return model->input_count == 1 ? model->inputs[0].shape : SOMA_SHAPE(values);
+}
+
+/* x [B,values] as the inputs, whose values lie one after another. */
+static bool take_apart(const soma_model *model, soma_var x, soma_var *in)
+{
+    const soma_shape shape = soma_var_shape(x);
+    int64_t at = 0, values = 0;
+    if (shape.ndim != 2 || shape.dim[1] != soma__model_sample(model).dim[0])
+        return false;
+    for (int i = 0; i < model->input_count; i++, at += values) {
+        soma__shape_count(&model->inputs[i].shape, &values);
+        in[i] = soma_reshape(soma_slice(x, 1, at, at + values),
+                             soma__shape_batched(&model->inputs[i].shape, shape.dim[0]));
+    }
+    return true;
+}
+
 soma_var soma__model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
                            soma_var key, soma_var share, int64_t steps, soma_update *updates,
                            int update_capacity, int *update_count)
 {
-    soma_var failed = {graph, -1}, one;
-    if (model->input_count != 1) {
+    soma_var failed = {graph, -1}, one, in[SOMA_MODEL_INPUTS] = {x};
+    if (model->input_count != 1 && !take_apart(model, x, in)) {
         soma_graph_fail(graph, SOMA_INVALID,
-                        "the model takes %d inputs; soma_model_apply_all feeds them",
+                        "the model takes %d inputs: samples hold their values one after another, "
+                        "or soma_model_apply_all feeds them",
                         model->input_count);
         return failed;
     }
@@ -347,7 +373,7 @@ soma_var soma__model_apply(soma_model *model, soma_graph *graph, soma_var x, som
         soma_graph_fail(graph, SOMA_MEMORY, "out of memory for the model's outputs");
         return failed;
     }
-    apply(model, graph, &x, mode, key, share, steps, updates, update_capacity, update_count, NULL,
+    apply(model, graph, in, mode, key, share, steps, updates, update_capacity, update_count, NULL,
           NULL, y);
     return y[0];
 }

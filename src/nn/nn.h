@@ -83,6 +83,9 @@ soma_var soma__model_unscale_target(soma_model *model, soma_var out);
 soma_var soma__model_apply(soma_model *model, soma_graph *graph, soma_var x, soma_mode mode,
                            soma_var key, soma_var share, int64_t steps, soma_update *updates,
                            int update_capacity, int *update_count);
+/* The shape of a sample of data: that of the input; of several inputs [values], one input's values
+ * after another's, which soma__model_apply takes apart. */
+soma_shape soma__model_sample(const soma_model *model);
 /* For a model that reads steps as they come (nn/carry.h): after soma__carry_begin, `given` are the
  * inputs before the last one, whose steps are carry->x. The fault is the graph's. */
 void soma__model_apply_steps(soma_model *model, soma_graph *graph, const soma_var *given,

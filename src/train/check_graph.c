@@ -45,8 +45,9 @@ static soma_status build(soma__check_graph *g, soma_model *model, soma_mode mode
 {
     SOMA__TRY(soma_graph_create(&g->graph, err));
     const soma_model_options *o = soma_model_get_options(model);
+    const soma_shape sample = soma__model_sample(model);
     soma_var x = soma_input(g->graph, "x", o->input_dtype ? o->input_dtype : SOMA_F32,
-                            soma__shape_batched(&o->input, batch));
+                            soma__shape_batched(&sample, batch));
     soma_var key = {0};
     if (mode == SOMA_TRAIN)
         key = soma_input(g->graph, "key", SOMA_I64, SOMA_SHAPE(2));

@@ -12,6 +12,7 @@
 #include "data/dataset.h"
 #include "data/folder.h"
 #include "data/options.h"
+#include "data/text.h"
 #include "data/transform.h"
 #include "format/embedded.h"
 #include "format/yaml.h"
@@ -602,6 +603,14 @@ soma_status soma_recipe_model(const soma_recipe *recipe, soma_context *context,
                                   .input_dtype = soma_dataset_x_dtype(data->train),
                                   .task = (soma_task)recipe->top.task,
                                   .seed = recipe->seed};
+    /* Pairs of texts are a source and a target, side by side in a sample. */
+    const soma__text_encoding *texts = soma__dataset_text(data->train);
+    const soma_model_input pair[2] = {{.shape = SOMA_SHAPE(texts ? texts->length : 0)},
+                                      {.shape = SOMA_SHAPE(texts ? texts->target : 0)}};
+    if (texts && texts->target) {
+        options.inputs = pair;
+        options.input_count = 2;
+    }
     int line = 0;
     soma_status status = soma__model_create(out, context, layer, &options, NULL, NULL, &line, err);
     if (status != SOMA_OK)

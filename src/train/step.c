@@ -136,11 +136,12 @@ soma_status soma__data_fits(const soma_model *model, const soma__loss *loss,
                             const soma_dataset *dataset, const char *part, soma_error *err)
 {
     const soma_model_options *options = soma_model_get_options(model);
-    if (!soma_shape_equal(&dataset->x_shape, &options->input)) {
+    const soma_shape sample = soma__model_sample(model);
+    if (!soma_shape_equal(&dataset->x_shape, &sample)) {
         char have[SOMA_SHAPE_TEXT_SIZE], want[SOMA_SHAPE_TEXT_SIZE];
         return soma__fail(err, SOMA_SHAPE, "%s: samples are %s, the model takes %s", part,
                           soma_shape_text(&dataset->x_shape, have, sizeof have),
-                          soma_shape_text(&options->input, want, sizeof want));
+                          soma_shape_text(&sample, want, sizeof want));
     }
     if (!dtype_fits(dataset->x_dtype, input_dtype(model)))
         return soma__fail(err, SOMA_DTYPE, "%s: samples are %s, the model takes %s", part,
