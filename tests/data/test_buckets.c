@@ -82,7 +82,7 @@ static void cuts_padding_alone(void **state)
 {
     (void)state;
     soma_dataset *dataset = sequences(false);
-    int64_t order[COUNT], first[COUNT];
+    int64_t order[COUNT] = {0}, first[COUNT] = {0};
     for (int threads = 1; threads <= 3; threads++) {
         const soma_loader_options options = {.batch = BATCH,
                                              .shuffle = true,
