@@ -1,6 +1,7 @@
 /* Winograd's convolutions (winograd.h) of every tile size and instruction set against sums in
  * double: sizes around the tiles, paddings, channels around the vectors, epilogues, the same bits
- * on one, two and three threads, the bound on the error, and the switch that turns them off. */
+ * on one, two and three threads, the bound on the error, and the switch that turns them off. The
+ * same in fixed point, of operands of bf16. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "backend/cpu/integer.h"
 #include "backend/cpu/winograd.h"
 #include "base/rng.h"
 #include "kernels.h"
@@ -308,8 +310,8 @@ static int chosen(const conv *t)
     data d = make(t);
     soma__conv_sizes s = soma__conv_read(&d.attrs, &d.x.shape, &d.w.shape, &d.y.shape);
     drop(&d);
-    return t->what == WEIGHT_GRAD ? soma__winograd_choose_weight(&s)
-                                  : soma__winograd_choose(&s, t->what == FORWARD);
+    return t->what == WEIGHT_GRAD ? soma__winograd_choose_weight(&s, false)
+                                  : soma__winograd_choose(&s, t->what == FORWARD, false);
 }
 
 /* The bound that the documentation promises, for the tiles that shapes get, up to 512 channels. */
@@ -333,6 +335,128 @@ static void errors_stay_within_the_bound(void **state)
         }
 }
 
+/* --- fixed point --------------------------------------------------------------------------------
+ */
+
+static soma__view rounded(const soma__view *from)
+{
+    soma__view view = *from;
+    view.dtype = SOMA_BF16;
+    view.data = soma__aligned((size_t)view.count * sizeof(uint16_t) + 1);
+    assert_non_null(view.data);
+    for (int64_t i = 0; i < view.count; i++)
+        soma__store(SOMA_BF16, view.data, i, (double)((const float *)from->data)[i]);
+    for (int64_t i = 0; i < view.count; i++)
+        ((float *)from->data)[i] = (float)soma__load(SOMA_BF16, view.data, i);
+    return view;
+}
+
+/* Data of bf16 where the kernel takes it; `d` then has the same numbers in f32. */
+static soma__call fixed_call(const conv *t, data *d, soma__view in[2])
+{
+    soma__call call = call_of(t, d, in);
+    in[0] = rounded(&in[0]);
+    if (t->what == WEIGHT_GRAD)
+        in[1] = rounded(&in[1]);
+    return call;
+}
+
+static void drop_fixed(const conv *t, data *d, soma__view in[2])
+{
+    soma__free(in[0].data);
+    if (t->what == WEIGHT_GRAD)
+        soma__free(in[1].data);
+    drop(d);
+}
+
+/* The root of the mean square error, as a share of the spread, by tile size. Sums of operands
+ * rounded to bf16 have 2.3e-3, more than any here. */
+static double fixed_bound_of(int m)
+{
+    return m == 2 ? 7e-4 : 1.8e-3;
+}
+
+static void check_fixed(const conv *t, int only, int64_t samples)
+{
+    for (const char *const *name = soma__cpu_isas(); *name; name++) {
+        const soma__isa_table *isa = soma__isa_find(*name);
+        if (!isa->integer->fixed_tile)
+            continue;
+        data d = make(t);
+        soma__view in[2], *out = output_of(t, &d);
+        soma__call call = fixed_call(t, &d, in);
+        float *first = malloc((size_t)out->count * sizeof(float) + 1);
+        assert_non_null(first);
+        int64_t step = out->count / samples + 1;
+        for (int m = only ? only : 2; m <= (only ? only : 4); m += 2) {
+            run(m, t, &call, isa, 1, false);
+            memcpy(first, out->data, (size_t)out->count * sizeof(float));
+            double sum = 0, count = 0;
+            for (int64_t i = 0; i < out->count; i += step, count++)
+                sum += pow((double)first[i] - exact(t, &d, i), 2);
+            double error = sqrt(sum / fmax(count, 1)) / spread(t, &d);
+            if (!(error <= fixed_bound_of(m)))
+                fail_msg("%s %lldx%lldx%lldx%lld to %lld, m = %d: error %.3g", ops[t->what],
+                         (long long)t->n, (long long)t->h, (long long)t->w, (long long)t->c,
+                         (long long)t->o, m, error);
+            for (int threads = 2; threads <= 3; threads++) {
+                run(m, t, &call, isa, threads, false);
+                assert_memory_equal(first, out->data, (size_t)out->count * sizeof(float));
+            }
+        }
+        free(first);
+        drop_fixed(t, &d, in);
+    }
+}
+
+static void fixed_point(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][5] = {
+        {1, 5, 7, 1, 1},       {2, 9, 6, 3, 16},    {1, 11, 9, 16, 15},   {1, 8, 12, 17, 33},
+        {1, 7, 7, 31, 64},     {1, 9, 5, 65, 97},   {1, 10, 10, 130, 40}, {3, 29, 31, 20, 70},
+        {2, 16, 12, 512, 270}, {5, 4, 4, 290, 512},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int what = FORWARD; what <= WEIGHT_GRAD; what++) {
+            const int64_t *n = shapes[i];
+            check_fixed(&(conv){(kind)what, n[0], n[1], n[2], n[3], n[4], {1, 1, 1, 1}}, 0, 300);
+            check_fixed(&(conv){(kind)what, n[0], n[1], n[2], n[3], n[4], {0, 2, 1, 0}}, 4, 100);
+        }
+}
+
+/* Numbers whose squares are none, a tile of zeros, and what is not finite. */
+static void fixed_point_at_the_ends(void **state)
+{
+    (void)state;
+    static const float factors[] = {0, 1e-28F, 1e-20F, 1e22F};
+    for (const char *const *name = soma__cpu_isas(); *name; name++) {
+        const soma__isa_table *isa = soma__isa_find(*name);
+        for (int what = FORWARD; what <= WEIGHT_GRAD && isa->integer->fixed_tile; what++) {
+            conv t = {(kind)what, 2, 8, 8, 20, 20, {1, 1, 1, 1}};
+            for (size_t f = 0; f < sizeof factors / sizeof *factors; f++) {
+                data d = make(&t);
+                soma__view in[2], *out = output_of(&t, &d), *x = what == INPUT_GRAD ? &d.y : &d.x;
+                for (int64_t i = 0; i < x->count; i++)
+                    ((float *)x->data)[i] *= factors[f];
+                soma__call call = fixed_call(&t, &d, in);
+                run(4, &t, &call, isa, 1, false);
+                double limit = 0.02 * (double)factors[f] * spread(&t, &d);
+                for (int64_t i = 0; i < out->count; i += 7)
+                    assert_true(fabs((double)((const float *)out->data)[i] - exact(&t, &d, i)) <=
+                                limit);
+                /* One of them, in reach of the first outputs. */
+                const uint16_t infinite = 0x7f80, nan = 0x7fc0;
+                ((uint16_t *)in[0].data)[0] = f % 2 ? infinite : nan;
+                run(4, &t, &call, isa, 1, false);
+                const float reached = ((const float *)out->data)[what == WEIGHT_GRAD ? 80 : 0];
+                assert_true(isnan(reached) || isinf(reached));
+                drop_fixed(&t, &d, in);
+            }
+        }
+    }
+}
+
 /* --- epilogues ----------------------------------------------------------------------------------
  */
 
@@ -347,11 +471,16 @@ static void epilogue(void **state)
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (const char *const *name = soma__cpu_isas(); *name; name++)
-            for (int m = 2; m <= 6; m += 2) {
+            for (int turn = 0; turn < 4; turn++) { /* the last in fixed point */
+                const int m = turn < 3 ? 2 + 2 * turn : 4;
+                const soma__isa_table *isa = soma__isa_find(*name);
+                const bool fixed = turn == 3;
+                if (fixed && !isa->integer->fixed_tile)
+                    continue;
                 data d = make(&shapes[i]);
                 soma__view in[4], out[2] = {filled(d.y.shape, 4), filled(d.y.shape, 5)};
-                soma__call call = call_of(&shapes[i], &d, in);
-                const soma__isa_table *isa = soma__isa_find(*name);
+                soma__call call =
+                    fixed ? fixed_call(&shapes[i], &d, in) : call_of(&shapes[i], &d, in);
                 run(m, &shapes[i], &call, isa, 1, false); /* y without an epilogue: in d.y */
                 soma__program p = {.shape = d.y.shape, .loads = 3, .insns = 3, .stores = 2};
                 p.insn[0] = (soma__insn){SOMA__SCALAR_ADD, 3, 0, 1, 0};
@@ -368,7 +497,7 @@ static void epilogue(void **state)
                 call.epilogue_first = 2;
                 const float *y = d.y.data, *bias = in[2].data, *residual = in[3].data;
                 for (int threads = 1; threads <= 2; threads++) {
-                    run(m, &shapes[i], &call, isa, threads, threads == 2);
+                    run(m, &shapes[i], &call, isa, threads, threads == 2 && !fixed);
                     assert_memory_equal(out[1].data, y, (size_t)d.y.count * sizeof(float));
                     for (int64_t k = 0; k < d.y.count; k++) {
                         float sum = y[k] + bias[k % shapes[i].o];
@@ -380,6 +509,8 @@ static void epilogue(void **state)
                 free_view(&in[3]);
                 free_view(&out[0]);
                 free_view(&out[1]);
+                if (fixed)
+                    soma__free(in[0].data);
                 drop(&d);
             }
 }
@@ -448,6 +579,8 @@ int main(void)
         cmocka_unit_test(channels),
         cmocka_unit_test(both_orders),
         cmocka_unit_test(errors_stay_within_the_bound),
+        cmocka_unit_test(fixed_point),
+        cmocka_unit_test(fixed_point_at_the_ends),
         cmocka_unit_test(epilogue),
         cmocka_unit_test(refusals),
     };

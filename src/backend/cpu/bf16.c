@@ -10,18 +10,22 @@
  * - Images, the weight gradient, which sums over pixels: pairs are the same pixel of two images, so
  *   that no border of an image comes between them.
  *
+ * - Winograd, 3×3 windows where that costs less (winograd.h): of x and dy as bf16, of weights as
+ *   they are.
+ *
  * Elsewhere, and for what has no such pairs (few or oddly many channels, depthwise convs), the
- * operands become f32 arrays, and the f32 kernel runs: its sums of products of bf16 are as good. */
+ * operands become f32 arrays, and an f32 kernel runs: its sums of products of bf16 are as good. */
 #include <string.h>
 
 #include "backend/cpu/conv.h"
 #include "backend/cpu/fused.h"
+#include "backend/cpu/winograd.h"
 
 #define CHUNK 4096 /* elements converted at a time */
 #define LEAST_CHANNELS 8
 
 typedef enum operation { MATMUL, CONV, INPUT_GRAD, WEIGHT_GRAD } operation;
-typedef enum way { WIDE, PRODUCT, GATHER, IMAGES } way;
+typedef enum way { WIDE, PRODUCT, GATHER, IMAGES, WINOGRAD } way;
 typedef enum layout {
     AS_F32,  /* rounded to bf16, in the bits of f32 */
     AS_BF16, /* as it is where it is bf16 */
@@ -36,6 +40,7 @@ typedef struct job {
     int64_t rows[2], cols[2]; /* of an operand that becomes pairs: so many rows, taken two by two */
     soma__product p;
     int a;       /* the operand of the call that is p's left one */
+    int m;       /* of Winograd's tiles, also of WIDE ones; 0: by the definition */
     bool rounds; /* the result, which is f32 first */
     /* Scratch, in bytes. */
     size_t operand_at[2], result_at, inner_at;
@@ -64,6 +69,16 @@ static soma__conv_sizes sizes_of(const soma__call *call, operation kind)
     return kind == CONV         ? soma__conv_read(call->attrs, in[0], in[1], out)
            : kind == INPUT_GRAD ? soma__conv_read(call->attrs, out, in[1], in[0])
                                 : soma__conv_read(call->attrs, in[0], out, in[1]);
+}
+
+/* The m of Winograd's tiles, or 0. */
+static int winograd_tile(const soma__call *call, operation kind, bool fixed)
+{
+    if (kind == MATMUL || call->no_winograd)
+        return 0;
+    const soma__conv_sizes s = sizes_of(call, kind);
+    return kind == WEIGHT_GRAD ? soma__winograd_choose_weight(&s, fixed)
+                               : soma__winograd_choose(&s, kind == CONV, fixed);
 }
 
 /* Whether an operand of k steps can be one of pairs: in place only if they come out even. */
@@ -101,7 +116,14 @@ static void choose_mode(job *j, operation kind)
     soma__conv_sizes s;
     j->mode = WIDE;
     j->form[0] = j->form[1] = AS_F32;
-    if (!j->isa->gemm->tile_pairs)
+    const bool pairs = j->isa->gemm->tile_pairs != NULL;
+    j->m = winograd_tile(call, kind, pairs);
+    if (j->m && pairs) {
+        j->mode = WINOGRAD;
+        j->form[0] = AS_BF16;
+        j->form[1] = kind == WEIGHT_GRAD ? AS_BF16 : AS_F32;
+    }
+    if (j->m || !pairs)
         return;
     if (kind == MATMUL) {
         soma__matmul_read(call, &j->p, NULL);
@@ -142,7 +164,10 @@ static size_t take(size_t *at, size_t bytes)
 
 static bool in_place(const job *j, int operand)
 {
-    return j->form[operand] == AS_BF16 && j->call->in[operand].dtype == SOMA_BF16;
+    soma_dtype dtype = j->call->in[operand].dtype;
+    /* What Winograd's method makes of weights is rounded anyway. */
+    return j->form[operand] == AS_BF16 ? dtype == SOMA_BF16
+                                       : j->mode == WINOGRAD && dtype == SOMA_F32;
 }
 
 /* The views that the kernel within sees, less the addresses. */
@@ -153,7 +178,7 @@ static void fill_views(job *j)
     j->inner.in = j->in;
     memcpy(j->in, call->in, (size_t)call->nin * sizeof *call->in);
     for (int i = 0; i < 2; i++) {
-        j->in[i].dtype = j->mode == WIDE ? SOMA_F32 : SOMA_BF16;
+        j->in[i].dtype = j->form[i] == AS_F32 ? SOMA_F32 : SOMA_BF16;
         if (j->mode == IMAGES) {
             j->in[i].shape.dim[0] = (j->rows[i] + 1) / 2;
             j->in[i].count = j->in[i].shape.dim[0] * j->cols[i];
@@ -184,6 +209,10 @@ static size_t arrange(job *j, const soma__call *call, operation kind, const soma
     }
     j->result_at = take(&bytes, j->rounds ? (size_t)call->out[0].count * sizeof(float) : 0);
     j->inner_at = bytes;
+    if (j->m)
+        return bytes + (kind == WEIGHT_GRAD
+                            ? soma__winograd_weight_scratch(j->m, &j->inner, isa, threads)
+                            : soma__winograd_scratch(j->m, &j->inner, kind == CONV, isa, threads));
     return bytes + (j->mode == PRODUCT ? soma__product_scratch(&j->p, isa, threads)
                                        : kernels[kind].scratch(&j->inner, isa, threads));
 }
@@ -280,7 +309,11 @@ static void run(const soma__call *call, operation kind, const soma__isa_table *i
     j.in[1].data = convert(&j, 1);
     j.inner.scratch = j.scratch + j.inner_at;
     j.out.data = j.scratch + j.result_at;
-    if (j.mode == PRODUCT) {
+    if (j.m && kind == WEIGHT_GRAD) {
+        soma__winograd_weight_run(j.m, &j.inner, isa);
+    } else if (j.m) {
+        soma__winograd_run(j.m, &j.inner, kind == CONV, isa);
+    } else if (j.mode == PRODUCT) {
         soma__product_data data = {.a = j.in[j.a].data,
                                    .b = j.in[1 - j.a].data,
                                    .c = call->program ? NULL : j.inner.out[0].data};

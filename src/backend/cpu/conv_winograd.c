@@ -19,36 +19,43 @@
  * Prepared weights (call->prepared) are U by tiles, and the packed taps that U is made of by
  * weights.
  *
+ * In fixed point (integer.h) V is scaled tile by tile and U in each stretch, point and channel;
+ * both are transformed in f32, a tile or stretch at a time, and then packed as pairs of channels.
+ *
  * Blocks are cut by shape; each value of M adds its channels in order, a stretch at a time, which
  * also halves the error of m = 6 (long sums in f32 are what its coefficients magnify).
  */
 #include <string.h>
 
 #include "backend/cpu/fused.h"
+#include "backend/cpu/integer.h"
 #include "backend/cpu/winograd.h"
 
 #define WEIGHTS_FLOATS (2500 << 10) /* of U, at most, by tiles: 10 MB */
 #define SPAN_FLOATS (1 << 20)       /* of V, by weights: 4 MB */
 #define BLOCK_FLOATS (128 << 10)    /* of M, by weights: 512 KB */
 #define STRETCH 64                  /* channels of U, and of a sum with m = 6, at a time */
+#define FIXED_STRETCH 128           /* by tiles; even */
 #define BLOCK_TILES 14              /* by tiles */
 #define TASKS 8                     /* at least, where the work allows */
 #define INPUT_TILES 4               /* tiles of a task that makes V */
 
 typedef struct winograd {
     soma__conv_sizes s;
-    bool forward, by_tiles;
+    bool forward, by_tiles, fixed;
     soma__winograd_grid grid;
     int64_t src_size[2], dst_size[2], pad[2], in, out;
     int64_t points, panels, stretch;
     int64_t span, block;            /* tiles */
     int64_t row, v_plane, m_plane;  /* floats */
     int64_t u_plane, u_panel;       /* of U */
+    int64_t wide_plane, u_scales;   /* fixed: of f32, before it is packed; scales of a stretch */
     int64_t run;                    /* most tiles of a block in one row of tiles */
     int64_t span_first, span_tiles; /* of the round */
     /* Scratch, in floats. */
     size_t zero_at, u_at, v_at, private_at, private_size;
-    size_t private_u, private_v, private_m, private_stage;
+    size_t private_u, private_v, private_m, private_stage, private_wide;
+    size_t v_scale_at, u_scale_at, private_v_scale, private_u_scale;
     const soma__call *call;
     const soma__isa_table *isa;
     float *scratch;
@@ -56,12 +63,22 @@ typedef struct winograd {
     const float *weights; /* U by tiles, packed taps or NULL by weights */
 } winograd;
 
+static soma__conv_sizes sizes_of(const soma__call *call, bool forward)
+{
+    const soma_shape *x = forward ? &call->in[0].shape : &call->out[0].shape;
+    const soma_shape *y = forward ? &call->out[0].shape : &call->in[0].shape;
+    return soma__conv_read(call->attrs, x, &call->in[1].shape, y);
+}
+
 /* Everything that the shape decides; returns the floats of scratch. */
-static size_t arrange(winograd *g, int m, const soma__conv_sizes *s, bool forward, bool epilogue,
+static size_t arrange(winograd *g, int m, const soma__call *call, bool forward,
                       const soma__isa_table *isa, int threads)
 {
     const int64_t mr = isa->gemm->mr, nr = isa->gemm->nr;
-    *g = (winograd){.s = *s, .forward = forward, .isa = isa};
+    const bool fixed = call->in[0].dtype == SOMA_BF16;
+    const int64_t unit = fixed ? 2 : 1; /* channels in a float */
+    *g = (winograd){.s = sizes_of(call, forward), .forward = forward, .fixed = fixed, .isa = isa};
+    const soma__conv_sizes *s = &g->s;
     const int64_t x_size[2] = {s->H, s->W}, y_size[2] = {s->Ho, s->Wo};
     for (int d = 0; d < 2; d++) {
         g->src_size[d] = forward ? x_size[d] : y_size[d];
@@ -73,12 +90,13 @@ static size_t arrange(winograd *g, int m, const soma__conv_sizes *s, bool forwar
     g->grid = soma__winograd_grid_of(m, s->N, g->dst_size[0], g->dst_size[1]);
     g->points = (int64_t)g->grid.n * g->grid.n;
     g->panels = soma__ceil_div(g->out, nr);
-    g->row = soma__winograd_row(g->in);
-    g->by_tiles = g->points * g->in * g->panels * nr <= WEIGHTS_FLOATS && g->grid.tiles > 2 * mr;
+    g->row = soma__winograd_row(soma__ceil_div(g->in, unit));
+    g->by_tiles =
+        g->points * g->in * g->panels * nr / unit <= WEIGHTS_FLOATS && g->grid.tiles > 2 * mr;
 
     g->span = g->grid.tiles;
     if (g->by_tiles) {
-        g->stretch = m == 6 ? STRETCH : g->in;
+        g->stretch = fixed ? soma__least(g->in, FIXED_STRETCH) : m == 6 ? STRETCH : g->in;
         g->block = BLOCK_TILES / mr * mr;
     } else {
         g->stretch = soma__least(g->in, STRETCH);
@@ -92,9 +110,16 @@ static size_t arrange(winograd *g, int m, const soma__conv_sizes *s, bool forwar
     g->v_plane = soma__winograd_plane((g->by_tiles ? g->block : g->span) * g->row);
     g->m_plane = soma__winograd_plane(soma__winograd_row(g->block * nr));
     g->u_plane =
-        g->by_tiles ? g->in * nr : soma__winograd_plane(soma__winograd_row(g->stretch * nr));
+        g->by_tiles
+            ? soma__ceil_div(g->in, unit) * nr
+            : soma__winograd_plane(soma__winograd_row(soma__ceil_div(g->stretch, unit) * nr));
     g->u_panel = g->points * g->u_plane;
     g->run = soma__least(g->block, g->grid.cols);
+
+    g->u_scales = fixed ? g->points * nr : 0;
+    /* A stretch of U of the panel, or a tile of V. */
+    g->wide_plane = soma__winograd_plane(
+        soma__winograd_row(soma__most(soma__least(g->stretch, g->in) * nr, g->in)));
 
     size_t shared = 0, private = 0;
     g->zero_at = soma__take(&shared, (size_t)g->in);
@@ -103,7 +128,15 @@ static size_t arrange(winograd *g, int m, const soma__conv_sizes *s, bool forwar
     g->private_u = soma__take(&private, g->by_tiles ? 0 : (size_t)g->u_panel);
     g->private_v = soma__take(&private, g->by_tiles ? (size_t)(g->points * g->v_plane) : 0);
     g->private_m = soma__take(&private, (size_t)(g->points * g->m_plane));
-    int64_t stage = epilogue ? g->run * g->grid.m * g->grid.m * nr : 0;
+    if (fixed) {
+        int64_t scales = g->panels * soma__ceil_div(g->in, g->stretch) * g->u_scales;
+        g->u_scale_at = soma__take(&shared, g->by_tiles ? (size_t)scales : 0);
+        g->v_scale_at = soma__take(&shared, g->by_tiles ? 0 : (size_t)g->span);
+        g->private_u_scale = soma__take(&private, (size_t)g->u_scales);
+        g->private_v_scale = soma__take(&private, g->by_tiles ? (size_t)g->block : 0);
+        g->private_wide = soma__take(&private, (size_t)(g->points * g->wide_plane));
+    }
+    int64_t stage = call->program ? g->run * g->grid.m * g->grid.m * nr : 0;
     g->private_stage = soma__take(&private, (size_t)stage);
     g->private_size = private;
     g->private_at = soma__take(&shared, private * (size_t)(threads < 1 ? 1 : threads));
@@ -141,54 +174,136 @@ static void pack_taps(const winograd *g, int64_t panel, int64_t first, int64_t c
 
 /* U of the same. The taps are packed into its first nine planes; the transform reads them all
  * before it writes. */
-static void make_weights(const winograd *g, int64_t panel, int64_t first, int64_t count, float *u)
+static void make_weights(const winograd *g, int64_t panel, int64_t first, int64_t count, float *u,
+                         int64_t plane)
 {
-    pack_taps(g, panel, first, count, u, g->u_plane);
-    g->isa->winograd->weight(g->grid.m, u, g->u_plane, count * g->isa->gemm->nr, u, g->u_plane);
+    pack_taps(g, panel, first, count, u, plane);
+    g->isa->winograd->weight(g->grid.m, u, plane, count * g->isa->gemm->nr, u, plane);
+}
+
+/* |Bᵀ|'s rows by m: where the values of a tile are independent, V spreads by the product of its
+ * row's and its column's. Divided by them, all points use the common scale's bits alike. */
+static const double gains[][SOMA__WINOGRAD_MAX_N] = {
+    [2] = {1.414, 1.414, 1.414, 1.414},
+    [4] = {2.957, 2.904, 2.904, 1.935, 1.935, 2.957},
+    [6] = {7.558, 7.246, 7.246, 6.334, 6.334, 3.623, 3.623, 7.558},
+};
+
+static float gain_of(const winograd *g, int64_t point)
+{
+    const int n = g->grid.n;
+    return (float)(gains[g->grid.m][point / n] * gains[g->grid.m][point % n]);
+}
+
+/* The same in fixed point, with its scales [point][nr], which also undo the gains of V. */
+static void make_fixed_weights(const winograd *g, int64_t panel, int64_t first, int64_t count,
+                               float *wide, float *u, float *scale)
+{
+    const int64_t nr = g->isa->gemm->nr;
+    make_weights(g, panel, first, count, wide, g->wide_plane);
+    for (int64_t p = 0; p < g->points; p++) {
+        g->isa->integer->fix_columns(wide + p * g->wide_plane, nr, count, nr, u + p * g->u_plane,
+                                     nr, scale + p * nr);
+        for (int64_t j = 0; j < nr; j++)
+            scale[p * nr + j] *= gain_of(g, p);
+    }
+}
+
+/* Channels of a unit. */
+static int64_t unit_of(const winograd *g)
+{
+    return g->fixed ? g->stretch : STRETCH;
+}
+
+static int64_t weights_units(const winograd *g)
+{
+    return g->panels * soma__ceil_div(g->in, unit_of(g));
 }
 
 /* What is kept of a panel and a stretch: of U, or of the taps. */
 static void weights_unit(void *context, int64_t unit, int worker)
 {
     const winograd *g = context;
-    const int64_t nr = g->isa->gemm->nr, stretches = soma__ceil_div(g->in, STRETCH);
-    int64_t panel = unit / stretches, first = unit % stretches * STRETCH;
-    int64_t count = soma__least(STRETCH, g->in - first);
-    (void)worker;
-    if (g->by_tiles)
-        make_weights(g, panel, first, count, g->made + panel * g->u_panel + first * nr);
+    const int64_t nr = g->isa->gemm->nr, stretches = soma__ceil_div(g->in, unit_of(g));
+    int64_t panel = unit / stretches, first = unit % stretches * unit_of(g);
+    int64_t count = soma__least(unit_of(g), g->in - first);
+    if (g->fixed)
+        make_fixed_weights(g, panel, first, count, private_of(g, worker) + g->private_wide,
+                           g->made + panel * g->u_panel + first / 2 * nr,
+                           g->scratch + g->u_scale_at + unit * g->u_scales);
+    else if (g->by_tiles)
+        make_weights(g, panel, first, count, g->made + panel * g->u_panel + first * nr, g->u_plane);
     else
         pack_taps(g, panel, first, count, g->made + (panel * g->in + first) * 9 * nr, count * nr);
 }
 
-/* V of tiles [first, first + count). */
-static void make_input(const winograd *g, int64_t first, int64_t count, float *v)
+/* V of tiles [first, first + count), in fixed point with their scales. */
+static void make_input(const winograd *g, int64_t first, int64_t count, float *v, float *scale,
+                       float *wide)
 {
     const soma__winograd_grid *grid = &g->grid;
-    const float *x[SOMA__WINOGRAD_MAX_POINTS], *src = g->call->in[0].data;
+    const int n = grid->n;
+    const void *x[SOMA__WINOGRAD_MAX_POINTS];
+    float weight[SOMA__WINOGRAD_MAX_POINTS];
+    const int64_t pixel = g->in * (int64_t)(g->fixed ? sizeof(uint16_t) : sizeof(float));
+    const char *src = g->call->in[0].data;
+    for (int64_t p = 0; p < g->points; p++)
+        weight[p] = 1 / gain_of(g, p);
     for (int64_t t = first; t < first + count; t++, v += g->row) {
         int64_t image = t / (grid->rows * grid->cols), at = t % (grid->rows * grid->cols);
-        soma__winograd_window(src + image * g->src_size[0] * g->src_size[1] * g->in, g->src_size[0],
-                              g->src_size[1], g->in, at / grid->cols * grid->m - g->pad[0],
-                              at % grid->cols * grid->m - g->pad[1], grid->n,
-                              g->scratch + g->zero_at, x);
-        g->isa->winograd->input(grid->m, x, g->in, v, g->v_plane);
+        soma__winograd_window(src + image * g->src_size[0] * g->src_size[1] * pixel, g->src_size[0],
+                              g->src_size[1], pixel, at / grid->cols * grid->m - g->pad[0],
+                              at % grid->cols * grid->m - g->pad[1], n, g->scratch + g->zero_at, x);
+        if (!g->fixed) {
+            g->isa->winograd->input(grid->m, x, false, g->in, v, g->v_plane);
+            continue;
+        }
+        g->isa->winograd->input(grid->m, x, true, g->in, wide, g->wide_plane);
+        *scale++ =
+            g->isa->integer->fix_rows(g->points, weight, wide, g->wide_plane, g->in, v, g->v_plane);
     }
 }
 
 static void input_unit(void *context, int64_t unit, int worker)
 {
     const winograd *g = context;
-    (void)worker;
     int64_t first = unit * INPUT_TILES;
     make_input(g, g->span_first + first, soma__least(INPUT_TILES, g->span_tiles - first),
-               g->scratch + g->v_at + first * g->row);
+               g->scratch + g->v_at + first * g->row, g->scratch + g->v_scale_at + first,
+               private_of(g, worker) + g->private_wide);
 }
 
 /* --- products -----------------------------------------------------------------------------------
  */
 
 /* M (+)= V · U for `count` tiles, channels [first, first + length). */
+static void multiply_fixed(const winograd *g, const float *v, const float *v_scale, const float *u,
+                           const float *u_scale, int64_t first, int64_t length, int64_t count,
+                           int64_t cols, float *m)
+{
+    const int64_t mr = g->isa->gemm->mr, nr = g->isa->gemm->nr;
+    soma__fixed_tile tile = {.cols = cols,
+                             .length = soma__ceil_div(length, 2),
+                             .left_row = g->row,
+                             .left_step = 1,
+                             .right_step = nr,
+                             .c_step = nr,
+                             .add = first > 0};
+    int64_t height = soma__ceil_div(count, soma__ceil_div(count, mr));
+    for (int64_t p = 0; p < g->points; p++) {
+        tile.right = u + p * g->u_plane;
+        tile.right_scale = u_scale + p * nr;
+        for (int64_t i = 0; i < count; i += height) {
+            tile.rows = soma__least(height, count - i);
+            tile.left = v + p * g->v_plane + i * g->row + first / 2;
+            tile.left_scale = v_scale + i;
+            tile.c = m + p * g->m_plane + i * nr;
+            g->isa->integer->fixed_tile(&tile);
+        }
+    }
+}
+
+/* The same in f32. */
 static void multiply(const winograd *g, const float *v, const float *u, int64_t first,
                      int64_t length, int64_t count, int64_t cols, float *m)
 {
@@ -270,15 +385,22 @@ static void finish(const winograd *g, int64_t first, int64_t count, const float 
 static void tiles_unit(void *context, int64_t unit, int worker)
 {
     const winograd *g = context;
-    const int64_t nr = g->isa->gemm->nr;
+    const int64_t nr = g->isa->gemm->nr, stretches = soma__ceil_div(g->in, g->stretch);
     float *private = private_of(g, worker), *m = private + g->private_m;
+    float *v = private + g->private_v, *v_scale = private + g->private_v_scale;
     int64_t first = unit * g->block, count = soma__least(g->block, g->grid.tiles - first);
-    make_input(g, first, count, private + g->private_v);
+    make_input(g, first, count, v, v_scale, private + g->private_wide);
     for (int64_t panel = 0; panel < g->panels; panel++) {
         int64_t cols = soma__least(nr, g->out - panel * nr);
-        for (int64_t at = 0; at < g->in; at += g->stretch)
-            multiply(g, private + g->private_v, g->weights + panel * g->u_panel + at * nr, at,
-                     soma__least(g->stretch, g->in - at), count, cols, m);
+        const float *u = g->weights + panel * g->u_panel;
+        const float *u_scale = g->scratch + g->u_scale_at + panel * stretches * g->u_scales;
+        for (int64_t at = 0; at < g->in; at += g->stretch, u_scale += g->u_scales) {
+            int64_t length = soma__least(g->stretch, g->in - at);
+            if (g->fixed)
+                multiply_fixed(g, v, v_scale, u + at / 2 * nr, u_scale, at, length, count, cols, m);
+            else
+                multiply(g, v, u + at * nr, at, length, count, cols, m);
+        }
         finish(g, first, count, m, private + g->private_stage, panel * nr, cols);
     }
 }
@@ -289,26 +411,27 @@ static void panel_unit(void *context, int64_t unit, int worker)
     const winograd *g = context;
     const int64_t nr = g->isa->gemm->nr;
     float *private = private_of(g, worker), *m = private + g->private_m;
+    float *u = private + g->private_u, *u_scale = private + g->private_u_scale;
     int64_t panel = unit % g->panels, at = unit / g->panels * g->block;
     int64_t count = soma__least(g->block, g->span_tiles - at);
     int64_t cols = soma__least(nr, g->out - panel * nr);
+    const float *v = g->scratch + g->v_at + at * g->row;
     for (int64_t first = 0; first < g->in; first += g->stretch) {
         int64_t length = soma__least(g->stretch, g->in - first);
-        float *u = private + g->private_u;
+        if (g->fixed) {
+            make_fixed_weights(g, panel, first, length, private + g->private_wide, u, u_scale);
+            multiply_fixed(g, v, g->scratch + g->v_scale_at + at, u, u_scale, first, length, count,
+                           cols, m);
+            continue;
+        }
         if (g->weights)
             g->isa->winograd->weight(g->grid.m, g->weights + (panel * g->in + first) * 9 * nr,
                                      length * nr, length * nr, u, g->u_plane);
         else
-            make_weights(g, panel, first, length, u);
-        multiply(g, g->scratch + g->v_at + at * g->row, private + g->private_u, first, length,
-                 count, cols, m);
+            make_weights(g, panel, first, length, u, g->u_plane);
+        multiply(g, v, u, first, length, count, cols, m);
     }
     finish(g, g->span_first + at, count, m, private + g->private_stage, panel * nr, cols);
-}
-
-static int64_t weights_units(const winograd *g)
-{
-    return g->panels * soma__ceil_div(g->in, STRETCH);
 }
 
 static void run(winograd *g, const soma__call *call)
@@ -336,79 +459,75 @@ static void run(winograd *g, const soma__call *call)
 /* --- the choice of a tile -----------------------------------------------------------------------
  */
 
-/* What transforms cost, in multiplications of a product: for each tile and channel of the source
- * and of the destination, and for each pair of channels. Measured. */
-static const struct {
-    int m;
-    double input, output, weight;
-} costs[] = {{2, 100, 60, 40}, {4, 280, 200, 100}, {6, 600, 450, 250}};
+/* What a multiplication costs and what transforms do, in multiplications of a product of f32: for
+ * each tile and channel of the source and of the destination, and for each pair of channels.
+ * Measured. Those of fixed point include the packing, and no m = 6, which would err more than sums
+ * of bf16 do. */
+typedef struct costs {
+    double direct, product; /* sums of the definition are longer */
+    struct {
+        int m; /* 0 ends the list */
+        double input, output, weight;
+    } tile[4];
+} costs;
+
+static const costs of_f32 = {0.8, 1, {{2, 100, 60, 40}, {4, 280, 200, 100}, {6, 600, 450, 250}}};
+static const costs of_fixed = {0.4, 0.5, {{2, 160, 60, 60}, {4, 460, 200, 160}}};
 
 /* Fewer channels leave vectors empty; with more, the weights of m = 6 leave the cache. */
 #define LEAST_CHANNELS 16
 #define MOST_CHANNELS_OF_6 128
 
-/* What a multiplication of the definition costs: its sums are longer. */
-#define DEFINITION 0.8
-
-int soma__winograd_cheapest(const soma__conv_sizes *s, double in, double out, int64_t h, int64_t w,
-                            int largest, int64_t least_tiles)
+int soma__winograd_cheapest(const soma__conv_sizes *s, bool fixed, double in, double out, int64_t h,
+                            int64_t w, int largest, int64_t least_tiles)
 {
+    const costs *c = fixed ? &of_fixed : &of_f32;
     if (!soma__winograd_fits(s) || s->C < LEAST_CHANNELS || s->O < LEAST_CHANNELS)
         return 0;
-    double best = DEFINITION * 9 * in * out * (double)(s->N * h * w);
+    double best = c->direct * 9 * in * out * (double)(s->N * h * w);
     int chosen = 0;
-    for (size_t i = 0; i < sizeof costs / sizeof *costs && costs[i].m <= largest; i++) {
-        soma__winograd_grid grid = soma__winograd_grid_of(costs[i].m, s->N, h, w);
-        double cost = (double)grid.tiles * (grid.n * grid.n * in * out + costs[i].input * in +
-                                            costs[i].output * out) +
-                      costs[i].weight * in * out;
+    for (int i = 0; c->tile[i].m > 0 && c->tile[i].m <= largest; i++) {
+        soma__winograd_grid grid = soma__winograd_grid_of(c->tile[i].m, s->N, h, w);
+        double cost = (double)grid.tiles * (c->product * grid.n * grid.n * in * out +
+                                            c->tile[i].input * in + c->tile[i].output * out) +
+                      c->tile[i].weight * in * out;
         if (grid.tiles >= least_tiles && cost < best) {
             best = cost;
-            chosen = costs[i].m;
+            chosen = c->tile[i].m;
         }
     }
     return chosen;
 }
 
-int soma__winograd_choose(const soma__conv_sizes *s, bool forward)
+int soma__winograd_choose(const soma__conv_sizes *s, bool forward, bool fixed)
 {
     int64_t in = forward ? s->C : s->O, out = forward ? s->O : s->C;
-    return soma__winograd_cheapest(s, (double)in, (double)out, forward ? s->Ho : s->H,
+    return soma__winograd_cheapest(s, fixed, (double)in, (double)out, forward ? s->Ho : s->H,
                                    forward ? s->Wo : s->W, in > MOST_CHANNELS_OF_6 ? 4 : 6, 0);
 }
 
 /* --- the kernels --------------------------------------------------------------------------------
  */
 
-static soma__conv_sizes sizes_of(const soma__call *call, bool forward)
-{
-    const soma_shape *x = forward ? &call->in[0].shape : &call->out[0].shape;
-    const soma_shape *y = forward ? &call->out[0].shape : &call->in[0].shape;
-    return soma__conv_read(call->attrs, x, &call->in[1].shape, y);
-}
-
 size_t soma__winograd_scratch(int m, const soma__call *call, bool forward,
                               const soma__isa_table *isa, int threads)
 {
-    soma__conv_sizes s = sizes_of(call, forward);
     winograd g;
-    return arrange(&g, m, &s, forward, call->program != NULL, isa, threads) * sizeof(float);
+    return arrange(&g, m, call, forward, isa, threads) * sizeof(float);
 }
 
 void soma__winograd_run(int m, const soma__call *call, bool forward, const soma__isa_table *isa)
 {
-    soma__conv_sizes s = sizes_of(call, forward);
     winograd g;
-    arrange(&g, m, &s, forward, call->program != NULL, isa, soma__pool_threads(call->pool));
+    arrange(&g, m, call, forward, isa, soma__pool_threads(call->pool));
     run(&g, call);
 }
 
 size_t soma__winograd_prepared(int m, const soma__call *call, bool forward,
                                const soma__isa_table *isa)
 {
-    soma__conv_sizes s = sizes_of(call, forward);
     winograd g;
-    arrange(&g, m, &s, forward, false, isa, 1);
+    arrange(&g, m, call, forward, isa, 1);
     int64_t panel = g.by_tiles ? g.u_panel : 9 * g.in * isa->gemm->nr;
     return (size_t)(g.panels * panel) * sizeof(float);
 }
@@ -416,9 +535,8 @@ size_t soma__winograd_prepared(int m, const soma__call *call, bool forward,
 void soma__winograd_prepare(int m, const soma__call *call, bool forward, const soma__isa_table *isa,
                             void *to)
 {
-    soma__conv_sizes s = sizes_of(call, forward);
     winograd g;
-    arrange(&g, m, &s, forward, false, isa, 1);
+    arrange(&g, m, call, forward, isa, 1);
     g.call = call;
     g.made = to;
     soma__parallel(call->pool, weights_units(&g), weights_unit, &g);
@@ -432,14 +550,15 @@ static const char *refuses(const soma__call *call, bool forward)
         (!call->program && call->out[0].dtype != SOMA_F32))
         return "operands are not f32";
     soma__conv_sizes s = sizes_of(call, forward);
-    return soma__winograd_choose(&s, forward) ? NULL : "the definition is as fast, or the only way";
+    return soma__winograd_choose(&s, forward, false) ? NULL
+                                                     : "the definition is as fast, or the only way";
 }
 
 /* The m of a call that the row takes; of others, for which nothing is run, the smallest. */
 static int chosen(const soma__call *call, bool forward)
 {
     soma__conv_sizes s = sizes_of(call, forward);
-    int m = soma__winograd_choose(&s, forward);
+    int m = soma__winograd_choose(&s, forward, false);
     return m ? m : 2;
 }
 

@@ -19,7 +19,7 @@
 /* The families of vector code; each has a struct soma__isa_<family> of function pointers, declared
  * in the family's own header, and a source isa_<family>.c. */
 #define SOMA__ISA_FAMILIES(X)                                                                      \
-    X(gemm) X(fused) X(reduce) X(softmax) X(pool) X(recurrent) X(attention) X(winograd)
+    X(gemm) X(fused) X(reduce) X(softmax) X(pool) X(recurrent) X(attention) X(winograd) X(integer)
 
 #define SOMA__ISA_DECLARE(family_) struct soma__isa_##family_;
 SOMA__ISA_FAMILIES(SOMA__ISA_DECLARE)

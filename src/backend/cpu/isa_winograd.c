@@ -193,12 +193,12 @@ VF_INLINE void of(const transform what, const int pairs, const vf *d, vf *t)
 
 /* Where the values of a tile lie: by pointers or at a step. */
 typedef struct places {
-    const float *const *rows;
+    const void *const *rows;
     float *const *to_rows;
     const float *from;
     float *to;
     int64_t from_step, to_step;
-    bool add;
+    bool add, bf16; /* what rows point to; a constant */
 } places;
 
 VF_INLINE vf get(const float *p, int64_t lanes)
@@ -215,8 +215,13 @@ VF_INLINE void put(float *p, vf x, int64_t lanes)
 
 VF_INLINE vf fetch(const transform what, const places *p, int at, int64_t c, int64_t lanes)
 {
+    if ((what == INPUT || what == OUTPUT_GRAD) && p->bf16) {
+        const uint16_t *row = (const uint16_t *)p->rows[at] + c;
+        return vi_bf16_to_float(lanes == VF_WIDTH ? vi_load_u16(row)
+                                                  : vi_load_u16_part(row, lanes));
+    }
     if (what == INPUT || what == OUTPUT_GRAD)
-        return get(p->rows[at] + c, lanes);
+        return get((const float *)p->rows[at] + c, lanes);
     return vf_load(p->from + at * p->from_step + c);
 }
 
@@ -279,10 +284,18 @@ VF_INLINE void channels_of(const transform what, const int pairs, const places *
             channels_of(what_, 3, &p, channels);                                                   \
     } while (0)
 
-static void input(int m, const float *const *x, int64_t channels, float *v, int64_t step)
+#define BY_DTYPE(what_, rows_, to_)                                                                \
+    if (bf16) {                                                                                    \
+        const places p = {.rows = rows_, .to = to_, .to_step = step, .bf16 = true};                \
+        BY_TILE(what_);                                                                            \
+    } else {                                                                                       \
+        const places p = {.rows = rows_, .to = to_, .to_step = step};                              \
+        BY_TILE(what_);                                                                            \
+    }
+
+static void input(int m, const void *const *x, bool bf16, int64_t channels, float *v, int64_t step)
 {
-    const places p = {.rows = x, .to = v, .to_step = step};
-    BY_TILE(INPUT);
+    BY_DTYPE(INPUT, x, v);
 }
 
 static void weight(int m, const float *g, int64_t tap_step, int64_t channels, float *u,
@@ -298,10 +311,10 @@ static void output(int m, const float *s, int64_t step, int64_t channels, float 
     BY_TILE(OUTPUT);
 }
 
-static void output_grad(int m, const float *const *dy, int64_t channels, float *w, int64_t step)
+static void output_grad(int m, const void *const *dy, bool bf16, int64_t channels, float *w,
+                        int64_t step)
 {
-    const places p = {.rows = dy, .to = w, .to_step = step};
-    BY_TILE(OUTPUT_GRAD);
+    BY_DTYPE(OUTPUT_GRAD, dy, w);
 }
 
 static void weight_grad(int m, const float *s, int64_t step, int64_t channels, float *dw,

@@ -309,6 +309,17 @@ VF_INLINE vf vf_dot_pairs(vf a, vf b, vf sum)
 {
     return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 }
+/* The same of whole numbers of 16 bits, exact. */
+VF_INLINE vi vi_dot_pairs(vi a, vi b, vi sum)
+{
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b)); /* gcc copies `sum` of its own */
+    return sum;
+}
+/* Lanes that fit into 16 bits. */
+VF_INLINE void vi_store_i16(int16_t *p, vi a)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(a));
+}
 #else
 #define VF_PAIRS 0
 #endif

@@ -18,7 +18,11 @@
  *
  * The points decide how much the sums cancel, hence the error: those of m = 4 lose a quarter of
  * what the usual ±1, ±2 do. Products run over the gemm tile; the transforms here are vectorised
- * over channels. Vectors of scratch are whole: rows there have a multiple of 16 floats. */
+ * over channels. Vectors of scratch are whole: rows there have a multiple of 16 floats.
+ *
+ * Operands of bf16 (bf16.c): transforms are of f32, and the products of fixed point (integer.h).
+ * Rounded to bf16 again, the transformed operands would make errors of twice (m = 2), 5 times (4)
+ * and 20 times (6) those of direct sums; this way they are 0.1, 0.6 and 2 times. */
 #ifndef SOMA__WINOGRAD_H
 #define SOMA__WINOGRAD_H
 
@@ -29,15 +33,16 @@
 
 /* One tile at a time, m = 2, 4 or 6. `step` is the distance in floats between the n² values. */
 struct soma__isa_winograd {
-    /* v = Bᵀ x B, x[n·n] pointers to the pixels' channels. */
-    void (*input)(int m, const float *const *x, int64_t channels, float *v, int64_t step);
+    /* v = Bᵀ x B, x[n·n] pointers to the pixels' channels, of bf16 or f32. */
+    void (*input)(int m, const void *const *x, bool bf16, int64_t channels, float *v, int64_t step);
     /* u = G g Gᵀ for `count` (a multiple of 16) neighbours; tap t is at g + t·tap_step. The taps
      * may be the first nine planes of u. */
     void (*weight)(int m, const float *g, int64_t tap_step, int64_t count, float *u, int64_t step);
     /* y = Aᵀ s A; y[m·m] pointers, NULL outside of the image. */
     void (*output)(int m, const float *s, int64_t step, int64_t channels, float *const *y);
     /* w = A dy Aᵀ, dy[m·m] pointers. */
-    void (*output_grad)(int m, const float *const *dy, int64_t channels, float *w, int64_t step);
+    void (*output_grad)(int m, const void *const *dy, bool bf16, int64_t channels, float *w,
+                        int64_t step);
     /* dw (+)= Gᵀ s G; tap t goes to dw + t·tap_step. */
     void (*weight_grad)(int m, const float *s, int64_t step, int64_t channels, float *dw,
                         int64_t tap_step, bool add);
@@ -51,12 +56,14 @@ static inline bool soma__winograd_fits(const soma__conv_sizes *s)
 }
 
 /* conv_winograd.c: conv2d (`forward`) or conv2d_input_grad with tiles of m. The choice of m is by
- * the shape alone; 0: it does not fit, or the definition is as fast. */
-int soma__winograd_choose(const soma__conv_sizes *s, bool forward);
+ * the shape alone; 0: it does not fit, or the definition is as fast. Products are of fixed point
+ * where call->in[0], x or dy, is bf16; weights are f32. */
+int soma__winograd_choose(const soma__conv_sizes *s, bool forward, bool fixed);
 /* The m, at most `largest`, that costs least on planes of h × w with `in` and `out` channels, if it
- * makes `least_tiles`; 0 as above. */
-int soma__winograd_cheapest(const soma__conv_sizes *s, double in, double out, int64_t h, int64_t w,
-                            int largest, int64_t least_tiles);
+ * makes `least_tiles`; 0 as above. `fixed`: by products of fixed point, against direct ones of
+ * bf16. */
+int soma__winograd_cheapest(const soma__conv_sizes *s, bool fixed, double in, double out, int64_t h,
+                            int64_t w, int largest, int64_t least_tiles);
 size_t soma__winograd_scratch(int m, const soma__call *call, bool forward,
                               const soma__isa_table *isa, int threads);
 void soma__winograd_run(int m, const soma__call *call, bool forward, const soma__isa_table *isa);
@@ -65,8 +72,8 @@ size_t soma__winograd_prepared(int m, const soma__call *call, bool forward,
 void soma__winograd_prepare(int m, const soma__call *call, bool forward, const soma__isa_table *isa,
                             void *to);
 
-/* conv_winograd_weight.c: the same of conv2d_weight_grad. */
-int soma__winograd_choose_weight(const soma__conv_sizes *s);
+/* conv_winograd_weight.c: the same of conv2d_weight_grad; x and dy are of one dtype. */
+int soma__winograd_choose_weight(const soma__conv_sizes *s, bool fixed);
 size_t soma__winograd_weight_scratch(int m, const soma__call *call, const soma__isa_table *isa,
                                      int threads);
 void soma__winograd_weight_run(int m, const soma__call *call, const soma__isa_table *isa);
@@ -100,16 +107,16 @@ static inline int64_t soma__winograd_plane(int64_t floats)
     return floats + (floats / 16 % 2 ? 0 : 16);
 }
 
-/* Pointers to the size × size pixels at (h, w) of an image [rows, cols, channels]; `zero` for those
- * outside of it. */
-static inline void soma__winograd_window(const float *image, int64_t rows, int64_t cols,
-                                         int64_t channels, int64_t h, int64_t w, int size,
-                                         const float *zero, const float **x)
+/* Pointers to the size × size pixels, of `bytes` each, at (h, w) of an image [rows, cols]; `zero`
+ * for those outside of it. */
+static inline void soma__winograd_window(const void *image, int64_t rows, int64_t cols,
+                                         int64_t bytes, int64_t h, int64_t w, int size,
+                                         const void *zero, const void **x)
 {
     for (int i = 0; i < size; i++)
         for (int j = 0; j < size; j++) {
             bool inside = h + i >= 0 && h + i < rows && w + j >= 0 && w + j < cols;
-            *x++ = inside ? image + ((h + i) * cols + w + j) * channels : zero;
+            *x++ = inside ? (const char *)image + ((h + i) * cols + w + j) * bytes : zero;
         }
 }
 
