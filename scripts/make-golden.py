@@ -832,16 +832,20 @@ def onnx_attribute(name, value):
     return message((1, name), (20, kind), (field, value))
 
 
-def run_onnx(op, inputs, attributes, opset=19):
-    """The one result of one node; inputs are (name, tensor or None) pairs, in f32 or i64."""
+ONNX_KINDS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
+
+
+def run_onnx(op, inputs, attributes, opset=19, result="float32", others=()):
+    """The first result of one node; inputs are (name, tensor or None) pairs, in f32 or whole numbers."""
     value = lambda name, kind: message((1, name), (2, message((1, message((1, kind))))))
     given = {k: v.float().numpy() if v.is_floating_point() else v.numpy()
              for k, v in inputs if v is not None}
-    node = message(*[(1, k if v is not None else "") for k, v in inputs], (2, "y"), (4, op),
+    node = message(*[(1, k if v is not None else "") for k, v in inputs], (2, "y"),
+                   *[(2, name) for name in others], (4, op),
                    *[(5, onnx_attribute(k, v)) for k, v in attributes.items()])
     graph = message((1, node), (2, "graph"),
-                    *[(11, value(k, 1 if v.dtype == "float32" else 7)) for k, v in given.items()],
-                    (12, value("y", 1)))
+                    *[(11, value(k, ONNX_KINDS[str(v.dtype)])) for k, v in given.items()],
+                    (12, value("y", ONNX_KINDS[result])))
     model = message((1, 9), (7, graph), (8, message((2, opset))))
     return torch.from_numpy(
         onnxruntime.InferenceSession(model).run(None, given)[0]).double()
@@ -857,6 +861,54 @@ def onnx_case(name, op, images=(0,), more=(), opset=19, **named):
     for key, value in inputs.items():
         OPS[f"{name}/{key}"] = value
     OPS[f"{name}/y"] = channels_last(y)
+
+
+# --- quantize: bytes for numbers ------------------------------------------------------------------------
+
+def unsigned(*shape):
+    return torch.randint(0, 256, shape, dtype=torch.uint8)
+
+
+def signed(*shape):
+    return torch.randint(-128, 128, shape, dtype=torch.int8)
+
+
+def bytes_case(name, op, result, images=(), attributes=None, **inputs):
+    """As onnx_case. The file holds bytes as i64, and results as numbers."""
+    turned = [(k, channels_first(v).contiguous() if k in images else v) for k, v in inputs.items()]
+    y = run_onnx(op, turned, attributes or {}, result=result,
+                 others=("scale", "zero") if op == "DynamicQuantizeLinear" else ())
+    for key, value in inputs.items():
+        OPS[f"{name}/{key}"] = value if value.is_floating_point() else value.long()
+    OPS[f"{name}/y"] = channels_last(y) if images else y
+
+
+def make_quantize():
+    zero, signed_zero = torch.tensor(7, dtype=torch.uint8), torch.tensor(-3, dtype=torch.int8)
+    scale = lambda *shape: rand(*shape, low=0.01, high=0.03)
+    bytes_case("quantize", "QuantizeLinear", "uint8", x=rand(6, 33, low=-2, high=4), scale=scale(), zero=zero)
+    bytes_case("quantize_columns", "QuantizeLinear", "int8", x=rand(9, 6), scale=scale(6) / 2, zero=signed(6))
+    bytes_case("dequantize", "DequantizeLinear", "float32", x=unsigned(6, 33), scale=scale(), zero=zero)
+    bytes_case("dequantize_columns", "DequantizeLinear", "float32", x=signed(9, 6), scale=scale(6), zero=signed(6))
+    bytes_case("dynamic_quantize", "DynamicQuantizeLinear", "uint8", x=rand(7, 20, low=-1, high=3))
+    bytes_case("matmul", "MatMulInteger", "int32", a=unsigned(2, 9, 37), b=signed(37, 34), a_zero=zero,
+               b_zero=signed_zero)
+    bytes_case("matmul_columns", "MatMulInteger", "int32", a=unsigned(15, 40), b=signed(40, 33), a_zero=zero,
+               b_zero=signed(33))
+    bytes_case("qlinear_matmul", "QLinearMatMul", "uint8", a=unsigned(17, 40), a_scale=scale(), a_zero=zero,
+               b=signed(40, 35), b_scale=scale(35), b_zero=torch.zeros(35, dtype=torch.int8),
+               y_scale=rand(low=0.5, high=0.6), y_zero=torch.tensor(99, dtype=torch.uint8))
+    images = ("x", "w")
+    bytes_case("conv", "ConvInteger", "int32", images, {"pads": [1, 0, 2, 1], "strides": [2, 1]},
+               x=unsigned(2, 9, 8, 6), w=signed(35, 3, 3, 6), x_zero=zero, w_zero=signed_zero)
+    bytes_case("conv_groups", "ConvInteger", "int32", images, {"pads": [1, 1, 1, 1], "group": 2},
+               x=unsigned(2, 6, 7, 8), w=signed(6, 3, 3, 4), x_zero=zero,
+               w_zero=torch.tensor(0, dtype=torch.int8))
+    bytes_case("qlinear_conv", "QLinearConv", "uint8", images, {"pads": [1, 1, 1, 1]},
+               x=unsigned(1, 7, 8, 16), x_scale=scale(), x_zero=zero, w=signed(33, 3, 3, 16),
+               w_scale=scale(33), w_zero=torch.zeros(33, dtype=torch.int8), y_scale=rand(low=0.5, high=0.6),
+               y_zero=torch.tensor(120, dtype=torch.uint8),
+               bias=torch.randint(-9999, 9999, (33,), dtype=torch.int32))
 
 
 # --- windows: the convs and pools of other ranks and options ------------------------------------------
@@ -1437,6 +1489,7 @@ if __name__ == "__main__":
     make_network(target)
     group(target, "losses", make_loss_group)
     group(target, "math", make_math)
+    group(target, "quantize", make_quantize)
     group(target, "windows", make_windows)
     group(target, "images", make_images)
     group(target, "arrange", make_arrange)

@@ -382,6 +382,21 @@ typedef struct soma_linear_options {
 SOMA_API soma_var soma_linear_opt(soma_var x, soma_var w, soma_var b, soma_linear_options options);
 #define soma_linear(x_, w_, b_, ...)                                                               \
     soma_linear_opt((x_), (w_), (b_), (soma_linear_options){__VA_ARGS__})
+/* Sums of (a - a_zero) · (b - b_zero): a u8 [B…,M,K], b i8 [K,N], a_zero u8 [] or [1], b_zero i8
+ * [], [1] or [N] -> i32 [B…,M,N], exact but for multiples of 2³². No gradient. With AVX-512 VNNI
+ * and b_zero 0, a quarter of the time of f32. */
+SOMA_API soma_var soma_matmul_integer(soma_var a, soma_var b, soma_var a_zero, soma_var b_zero);
+/* Bytes for numbers, value = (q - zero) · scale. scale and zero are [], [1], or [n] for slices
+ * along a last axis of n. Composites. quantize: x float, scale of its dtype, zero u8 or i8 -> that
+ * dtype: round(x / scale) + zero, ties to even, kept in range; NaN becomes zero. */
+SOMA_API soma_var soma_quantize_linear(soma_var x, soma_var scale, soma_var zero);
+/* q u8 or i8, zero of its dtype, scale float -> float. */
+SOMA_API soma_var soma_dequantize_linear(soma_var q, soma_var scale, soma_var zero);
+/* x float -> u8, under the scale and zero that its own range, widened to hold 0, asks for. */
+typedef struct soma_quantized {
+    soma_var q, scale, zero;
+} soma_quantized;
+SOMA_API soma_quantized soma_dynamic_quantize_linear(soma_var x);
 /* Einstein's sum over `count` operands: "ij,jk->ik". Letters are axes: equal ones of two operands
  * run together, those that the result lacks are summed over, one that an operand has twice is its
  * diagonal. "..." stands for any axes, aligned at their ends. Without "->" the result has the
@@ -415,6 +430,13 @@ typedef struct soma_conv_options {
  * with soma_add: plans fuse it. */
 SOMA_API soma_var soma_conv2d_opt(soma_var x, soma_var w, soma_conv_options options);
 #define soma_conv2d(x_, w_, ...) soma_conv2d_opt((x_), (w_), (soma_conv_options){__VA_ARGS__})
+/* The same of bytes, as soma_matmul_integer: x u8, w i8, x_zero u8 [] or [1], w_zero i8 [], [1] or
+ * [O]
+ * -> i32. Outside of the image x is x_zero, which counts as 0. */
+SOMA_API soma_var soma_conv2d_integer_opt(soma_var x, soma_var w, soma_var x_zero, soma_var w_zero,
+                                          soma_conv_options options);
+#define soma_conv2d_integer(x_, w_, x_zero_, w_zero_, ...)                                         \
+    soma_conv2d_integer_opt((x_), (w_), (x_zero_), (w_zero_), (soma_conv_options){__VA_ARGS__})
 
 /* Convs over one or three axes, and transposed ones. Composites. Arrays have one entry for each
  * image axis, from the front. */

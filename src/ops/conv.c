@@ -86,6 +86,19 @@ static soma_status conv2d_rule(soma__rule *rule)
     return SOMA_OK;
 }
 
+static soma_status integer_rule(soma__rule *rule)
+{
+    conv_shapes s = {.x = rule->in_shape[0], .w = rule->in_shape[1]};
+    SOMA__TRY(check_images(rule, "x", &s.x, "[N,H,W,C]"));
+    SOMA__TRY(check_images(rule, "w", &s.w, "[O,kh,kw,C/groups]"));
+    if (s.w.dim[0] < 1)
+        return soma__rule_fail(rule, SOMA_SHAPE, "w has no output channels");
+    SOMA__TRY(soma__rule_bytes(rule, s.w.dim[0]));
+    SOMA__TRY(resolve(rule, &s));
+    rule->shape = s.y;
+    return SOMA_OK;
+}
+
 static soma_status check_dy(soma__rule *rule, const conv_shapes *s, const soma_shape *dy)
 {
     char got[SOMA_SHAPE_TEXT_SIZE], want[SOMA_SHAPE_TEXT_SIZE];
@@ -141,17 +154,32 @@ static soma_status weight_grad_rule(soma__rule *rule)
 
 /* --- builders and gradients ------------------------------------------------------------------- */
 
-soma_var soma_conv2d_opt(soma_var x, soma_var w, soma_conv_options options)
+static soma__conv_attrs attrs_of(const soma_conv_options *options)
 {
-    soma__conv_attrs attrs = {.groups = options.groups ? options.groups : 1,
-                              .padding = (int64_t)options.padding,
-                              .precision = (int64_t)options.precision};
+    soma__conv_attrs attrs = {.groups = options->groups ? options->groups : 1,
+                              .padding = (int64_t)options->padding,
+                              .precision = (int64_t)options->precision};
     for (int d = 0; d < 2; d++) {
-        attrs.stride[d] = options.stride[d] ? options.stride[d] : 1;
-        attrs.dilation[d] = options.dilation[d] ? options.dilation[d] : 1;
+        attrs.stride[d] = options->stride[d] ? options->stride[d] : 1;
+        attrs.dilation[d] = options->dilation[d] ? options->dilation[d] : 1;
     }
     for (int i = 0; i < 4; i++)
-        attrs.pad[i] = options.pad[i];
+        attrs.pad[i] = options->pad[i];
+    return attrs;
+}
+
+soma_var soma_conv2d_integer_opt(soma_var x, soma_var w, soma_var x_zero, soma_var w_zero,
+                                 soma_conv_options options)
+{
+    soma__conv_attrs attrs = attrs_of(&options);
+    attrs.precision = 0; /* it has but one */
+    const soma_var in[4] = {x, w, x_zero, w_zero};
+    return soma__graph_add(x.graph, &soma__op_conv2d_integer, in, 4, &attrs);
+}
+
+soma_var soma_conv2d_opt(soma_var x, soma_var w, soma_conv_options options)
+{
+    soma__conv_attrs attrs = attrs_of(&options);
     x = soma__at_precision(x, attrs.precision);
     return soma__graph_add(NULL, &soma__op_conv2d, (soma_var[]){x, w}, 2, &attrs);
 }
@@ -288,6 +316,42 @@ static void conv2d_reference(const soma__call *call)
                     soma__store(y->dtype, y->data, at++, conv2d_cell(call, &s, n, i, j, o));
 }
 
+/* The same of bytes less their zeros. */
+static int64_t integer_cell(const soma__call *call, const conv_sizes *s, int64_t n, int64_t i,
+                            int64_t j, int64_t o)
+{
+    const soma__conv_attrs *attrs = call->attrs;
+    const uint8_t *x = call->in[0].data, x_zero = *(const uint8_t *)call->in[2].data;
+    const int8_t *w = call->in[1].data, *w_zero = call->in[3].data;
+    const int zero = w_zero[call->in[3].count > 1 ? o : 0];
+    int64_t first = o / s->group_o * s->group_c, sum = 0;
+    for (int64_t u = 0; u < s->kh; u++)
+        for (int64_t v = 0; v < s->kw; v++) {
+            int64_t h = i * attrs->stride[0] - attrs->pad[0] + u * attrs->dilation[0];
+            int64_t col = j * attrs->stride[1] - attrs->pad[1] + v * attrs->dilation[1];
+            if (h < 0 || h >= s->H || col < 0 || col >= s->W)
+                continue;
+            int64_t x_at = ((n * s->H + h) * s->W + col) * s->C + first;
+            int64_t w_at = ((o * s->kh + u) * s->kw + v) * s->group_c;
+            for (int64_t c = 0; c < s->group_c; c++)
+                sum += (x[x_at + c] - x_zero) * (w[w_at + c] - zero);
+        }
+    return sum;
+}
+
+static void integer_reference(const soma__call *call)
+{
+    const soma__conv_attrs *attrs = call->attrs;
+    const soma__view *y = &call->out[0];
+    conv_sizes s = sizes_of(&call->in[0].shape, &call->in[1].shape, &y->shape, attrs->groups);
+    int32_t *to = y->data;
+    for (int64_t n = 0; n < s.N; n++)
+        for (int64_t i = 0; i < s.Ho; i++)
+            for (int64_t j = 0; j < s.Wo; j++)
+                for (int64_t o = 0; o < s.O; o++)
+                    *to++ = (int32_t)(uint32_t)integer_cell(call, &s, n, i, j, o);
+}
+
 /* The output position that read input position `at` through kernel cell `u`; -1 when none did. */
 static int64_t reader(int64_t at, int64_t u, int64_t stride, int64_t dilation, int64_t pad,
                       int64_t outputs)
@@ -397,12 +461,16 @@ static double weight_grad_flops(const soma__call *call)
 
 /* --- descriptors ------------------------------------------------------------------------------ */
 
-#define GEOMETRY                                                                                   \
+#define WINDOWS                                                                                    \
     {"stride", SOMA__ATTR_INT, offsetof(soma__conv_attrs, stride), 2, "height, width"},            \
         {"dilation", SOMA__ATTR_INT, offsetof(soma__conv_attrs, dilation), 2, "height, width"},    \
         {"pad", SOMA__ATTR_INT, offsetof(soma__conv_attrs, pad), 4, "top, left, bottom, right"},   \
-        {"groups", SOMA__ATTR_INT, offsetof(soma__conv_attrs, groups), 1,                          \
-         "channels fall into so many separate convs"},                                             \
+    {                                                                                              \
+        "groups", SOMA__ATTR_INT, offsetof(soma__conv_attrs, groups), 1,                           \
+            "channels fall into so many separate convs"                                            \
+    }
+#define GEOMETRY                                                                                   \
+    WINDOWS,                                                                                       \
     {                                                                                              \
         "precision", SOMA__ATTR_DTYPE, offsetof(soma__conv_attrs, precision), 1,                   \
             "bf16: of the factors; sums and result are f32"                                        \
@@ -465,4 +533,22 @@ const soma__op soma__op_conv2d_weight_grad = {
     .gradient = weight_grad_gradient,
     .reference = weight_grad_reference,
     .flops = weight_grad_flops,
+};
+
+static const soma__attr integer_attrs[] = {WINDOWS, {0}};
+
+const soma__op soma__op_conv2d_integer = {
+    .name = "conv2d_integer",
+    .family = "conv",
+    .doc =
+        "conv2d of x - x_zero and w - w_zero: u8 and i8 -> i32; outside of the image x is x_zero",
+    .inputs = "x w x_zero w_zero",
+    .min_inputs = 4,
+    .max_inputs = 4,
+    .attr_size = sizeof(soma__conv_attrs),
+    .attrs = integer_attrs,
+    .rule = integer_rule,
+    .gradient = soma__grad_none,
+    .reference = integer_reference,
+    .flops = conv2d_flops,
 };

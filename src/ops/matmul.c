@@ -169,6 +169,94 @@ soma_var soma_matmul_opt(soma_var a, soma_var b, soma_matmul_options options)
     return product(a, b, options.transpose_a, options.transpose_b, (int64_t)options.precision);
 }
 
+/* --- matmul_integer --------------------------------------------------------------------------- */
+
+soma_status soma__rule_bytes(soma__rule *rule, int64_t columns)
+{
+    static const soma_dtype wanted[] = {SOMA_U8, SOMA_I8, SOMA_U8, SOMA_I8};
+    static const char *const names[] = {"first operand", "second operand", "zero of the first",
+                                        "zero of the second"};
+    for (int i = 0; i < 4; i++)
+        if (rule->in_dtype[i] != wanted[i])
+            return soma__rule_fail(rule, SOMA_DTYPE, "the %s must be %s, not %s; soma_cast it",
+                                   names[i], soma_dtype_text(wanted[i]),
+                                   soma_dtype_text(rule->in_dtype[i]));
+    const soma_shape *a_zero = &rule->in_shape[2], *b_zero = &rule->in_shape[3];
+    char text[SOMA_SHAPE_TEXT_SIZE];
+    if (a_zero->ndim > 1 || (a_zero->ndim == 1 && a_zero->dim[0] != 1))
+        return soma__rule_fail(rule, SOMA_SHAPE,
+                               "the zero of the first operand is one number, not %s",
+                               soma_shape_text(a_zero, text, sizeof(text)));
+    if (b_zero->ndim > 1 || (b_zero->ndim == 1 && b_zero->dim[0] != 1 && b_zero->dim[0] != columns))
+        return soma__rule_fail(rule, SOMA_SHAPE,
+                               "the zero of the second operand is one number or one of each of the "
+                               "%lld columns of the result, not %s",
+                               (long long)columns, soma_shape_text(b_zero, text, sizeof(text)));
+    rule->dtype = SOMA_I32;
+    return SOMA_OK;
+}
+
+static soma_status matmul_integer_rule(soma__rule *rule)
+{
+    const soma_shape *a = &rule->in_shape[0], *b = &rule->in_shape[1];
+    char ta[SOMA_SHAPE_TEXT_SIZE], tb[SOMA_SHAPE_TEXT_SIZE];
+    soma_shape_text(a, ta, sizeof(ta));
+    soma_shape_text(b, tb, sizeof(tb));
+    if (a->ndim < 2 || b->ndim != 2)
+        return soma__rule_fail(rule, SOMA_SHAPE, "needs a [B…,M,K] and b [K,N], but has a %s, b %s",
+                               ta, tb);
+    if (a->dim[a->ndim - 1] != b->dim[0])
+        return soma__rule_fail(rule, SOMA_SHAPE, "inner sizes differ: a %s, b %s", ta, tb);
+    SOMA__TRY(soma__rule_bytes(rule, b->dim[1]));
+    int64_t count;
+    rule->shape.dim[a->ndim - 1] = b->dim[1];
+    if (!soma__shape_count(&rule->shape, &count))
+        return soma__rule_fail(rule, SOMA_SHAPE, "the product of a %s and b %s is too large", ta,
+                               tb);
+    return SOMA_OK;
+}
+
+static void matmul_integer_reference(const soma__call *call)
+{
+    const soma_shape *b_shape = &call->in[1].shape;
+    const uint8_t *a = call->in[0].data, a_zero = *(const uint8_t *)call->in[2].data;
+    const int8_t *b = call->in[1].data, *b_zero = call->in[3].data;
+    int64_t K = b_shape->dim[0], N = b_shape->dim[1], M = N ? call->out[0].count / N : 0;
+    int32_t *y = call->out[0].data;
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t n = 0; n < N; n++) {
+            const int zero = b_zero[call->in[3].count > 1 ? n : 0];
+            int64_t sum = 0;
+            for (int64_t k = 0; k < K; k++)
+                sum += (a[m * K + k] - a_zero) * (b[k * N + n] - zero);
+            *y++ = (int32_t)(uint32_t)sum;
+        }
+}
+
+static double matmul_integer_flops(const soma__call *call)
+{
+    return 2 * (double)call->out[0].count * (double)call->in[1].shape.dim[0];
+}
+
+const soma__op soma__op_matmul_integer = {
+    .name = "matmul_integer",
+    .family = "matmul",
+    .doc = "(a [B…,M,K] - a_zero) · (b [K,N] - b_zero): u8 and i8 -> [B…,M,N] i32",
+    .inputs = "a b a_zero b_zero",
+    .min_inputs = 4,
+    .max_inputs = 4,
+    .rule = matmul_integer_rule,
+    .gradient = soma__grad_none,
+    .reference = matmul_integer_reference,
+    .flops = matmul_integer_flops,
+};
+
+soma_var soma_matmul_integer(soma_var a, soma_var b, soma_var a_zero, soma_var b_zero)
+{
+    const soma_var in[4] = {a, b, a_zero, b_zero};
+    return soma__graph_add(a.graph, &soma__op_matmul_integer, in, 4, NULL);
+}
+
 /* --- linear ----------------------------------------------------------------------------------- */
 
 static soma_status linear_rule(soma__rule *rule)

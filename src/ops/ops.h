@@ -40,4 +40,8 @@ static inline soma_shape soma__shape_reduced(soma_shape shape, int64_t mask)
 /* A rule for ops that keep the shape and dtype of their one float input. */
 soma_status soma__rule_same_float(soma__rule *rule);
 
+/* matmul.c: checks the dtypes of products of bytes with their zeros, inputs 2 and 3, of which the
+ * second may be one for each of the result's `columns`; sets the result's. */
+soma_status soma__rule_bytes(soma__rule *rule, int64_t columns);
+
 #endif

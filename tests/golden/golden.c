@@ -13,7 +13,7 @@
 
 #include "format/safetensors.h"
 
-#define MAX_INPUTS 8
+#define MAX_INPUTS 10
 
 static const golden *cases;
 static size_t case_count;

@@ -309,10 +309,10 @@ VF_INLINE vf vf_dot_pairs(vf a, vf b, vf sum)
 {
     return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 }
-/* The same of whole numbers of 16 bits, exact. */
-VF_INLINE vi vi_dot_pairs(vi a, vi b, vi sum)
+/* The same of four bytes, those of `a` without a sign and those of `b` with one. */
+VF_INLINE vi vi_dot_quads(vi a, vi b, vi sum)
 {
-    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b)); /* gcc copies `sum` of its own */
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b)); /* gcc copies `sum` of its own */
     return sum;
 }
 /* Lanes that fit into 16 bits. */
@@ -323,6 +323,26 @@ VF_INLINE void vi_store_i16(int16_t *p, vi a)
 #else
 #define VF_PAIRS 0
 #endif
+
+/* sum + both products of the two whole numbers of 16 bits in each lane, exact but for multiples of
+ * 2³². */
+VF_INLINE vi vi_dot_pairs(vi a, vi b, vi sum)
+{
+#if defined(__AVX512VNNI__)
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#elif VF_WIDTH == 16
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+#elif VF_WIDTH == 8
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+#elif defined(__SSE2__)
+    return _mm_add_epi32(sum, _mm_madd_epi16(a, b));
+#else
+    const int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
+    return vaddq_s32(sum, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)),
+                                     vmull_s16(vget_high_s16(x), vget_high_s16(y))));
+#endif
+}
 
 /* --- the same for all widths --------------------------------------------------------------------
  */
