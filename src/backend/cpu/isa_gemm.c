@@ -19,10 +19,10 @@
 #endif
 #define NR (2 * VF_WIDTH)
 
-/* Checks of every access (ASan, UBSan) in unrolled loops take minutes to compile. */
+/* Checks of every access (by sanitizers) in unrolled loops take minutes to compile. */
 #if !defined(__clang__)
 #define UNROLL _Pragma("GCC unroll 16")
-#elif __has_feature(address_sanitizer)
+#elif __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define UNROLL _Pragma("clang loop unroll(disable)")
 #else
 #define UNROLL _Pragma("clang loop unroll(full)")
