@@ -35,7 +35,7 @@ static soma_status make_plan(soma_plan **out, soma_generator *g, soma_graph *gra
 {
     soma_model *model = g->model;
     const int last = model->input_count - 1;
-    soma_var given[SOMA_MODEL_INPUTS], scores;
+    soma_var given[SOMA_MODEL_INPUTS], scores = {0};
     char name[16];
     soma_var *y = soma__arena_array(&graph->arena, (size_t)model->output_count, sizeof *y);
     if (!y)
@@ -46,7 +46,8 @@ static soma_status make_plan(soma_plan **out, soma_generator *g, soma_graph *gra
     SOMA__TRY(soma__carry_begin(&g->carry, graph, opening, steps, err));
     soma__model_apply_steps(model, graph, given, &g->carry, y);
     SOMA__TRY(soma_graph_status(graph, err));
-    scores = opening ? (soma_var){0} : last_scores(g, y[0], steps);
+    if (!opening)
+        scores = last_scores(g, y[0], steps);
     return soma_plan_create(out, model->context, &scores, opening ? 0 : 1, g->carry.update,
                             (int)g->carry.update_count, err);
 }

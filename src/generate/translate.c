@@ -30,7 +30,7 @@ static void translator_close(translator *t)
     soma__free(t->counts);
 }
 
-static soma_status open(translator *t, int64_t count, soma_error *err)
+static soma_status begin(translator *t, int64_t count, soma_error *err)
 {
     const char *meta = soma_model_meta(t->model, SOMA__TEXT_META);
     if (meta)
@@ -118,7 +118,7 @@ soma_status soma_translate(soma_model *model, const soma_text *texts, int64_t co
         out[i] = NULL;
     if (count < 1)
         return SOMA_OK;
-    soma_status status = open(&t, count, err);
+    soma_status status = begin(&t, count, err);
     if (status == SOMA_OK)
         status = soma__pair_sources(&x, texts, count, t.encoding, err);
     if (status == SOMA_OK)
@@ -191,7 +191,7 @@ soma_status soma_evaluate_bleu(soma_model *model, const soma_dataset *dataset,
     *out = (soma_bleu_score){0};
     if (options)
         t.how = *options;
-    soma_status status = open(&t, c.count, err);
+    soma_status status = begin(&t, c.count, err);
     const soma_shape sample = soma__model_sample(model);
     if (status == SOMA_OK && !soma_shape_equal(&dataset->x_shape, &sample))
         status = soma__fail(err, SOMA_SHAPE, "the data is not pairs as the model takes them");

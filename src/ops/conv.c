@@ -323,7 +323,7 @@ static int64_t integer_cell(const soma__call *call, const conv_sizes *s, int64_t
     const soma__conv_attrs *attrs = call->attrs;
     const uint8_t *x = call->in[0].data, x_zero = *(const uint8_t *)call->in[2].data;
     const int8_t *w = call->in[1].data, *w_zero = call->in[3].data;
-    const int zero = w_zero[call->in[3].count > 1 ? o : 0];
+    const int8_t zero = w_zero[call->in[3].count > 1 ? o : 0];
     int64_t first = o / s->group_o * s->group_c, sum = 0;
     for (int64_t u = 0; u < s->kh; u++)
         for (int64_t v = 0; v < s->kw; v++) {

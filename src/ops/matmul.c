@@ -225,7 +225,7 @@ static void matmul_integer_reference(const soma__call *call)
     int32_t *y = call->out[0].data;
     for (int64_t m = 0; m < M; m++)
         for (int64_t n = 0; n < N; n++) {
-            const int zero = b_zero[call->in[3].count > 1 ? n : 0];
+            const int8_t zero = b_zero[call->in[3].count > 1 ? n : 0];
             int64_t sum = 0;
             for (int64_t k = 0; k < K; k++)
                 sum += (a[m * K + k] - a_zero) * (b[k * N + n] - zero);

@@ -141,9 +141,10 @@ static soma_status score_forecast(soma_scores *out, const record *r, soma_error 
     soma_forecast_scores *f = &out->forecast;
     if (!series || r->width != series->options.horizon)
         return SOMA_OK;
-    float *naive = soma__calloc((size_t)cells + 1, 2 * sizeof *naive), *truth = naive + cells;
+    float *naive = soma__calloc((size_t)cells + 1, 2 * sizeof *naive);
     if (!naive)
         return soma__fail(err, SOMA_MEMORY, "no memory for %lld naive forecasts", (long long)cells);
+    float *truth = naive + cells;
     for (int64_t i = 0; i < r->count; i++)
         soma__series_naive(r->dataset, i, naive + i * r->width);
     for (int64_t i = 0; i < cells; i++)

@@ -191,7 +191,9 @@ static size_t arrange_dots(layout *l, const soma__product *p, int threads)
  * a little lower (still filling the multipliers) if that gives them equally many rows. */
 static int64_t tile_height(int64_t m, int64_t mr, int64_t shares)
 {
-    int64_t best = m > 0 ? soma__ceil_div(m, soma__ceil_div(m, mr)) : 1, least = INT64_MAX;
+    if (m < 1)
+        return 1;
+    int64_t best = soma__ceil_div(m, soma__ceil_div(m, mr)), least = INT64_MAX;
     if (m < 2 * shares * mr)
         return best;
     for (int64_t height = best; 4 * height >= 3 * mr; height--) {
