@@ -326,26 +326,16 @@ soma_status soma__encoding_open(soma_dataset **out, const soma__encoding *e, con
 /* --- JSON ---------------------------------------------------------------------------------------
  */
 
-static void add_names(soma__text *text, const char *key, const soma__names *names)
-{
-    soma__text_add(text, ",\"%s\":[", key);
-    for (int i = 0; i < names->count; i++) {
-        soma__text_add(text, i ? "," : "");
-        soma__json_string(text, names->name[i]);
-    }
-    soma__text_add(text, "]");
-}
-
 soma_status soma__encoding_text(char **out, const soma__encoding *e, soma_error *err)
 {
     soma__text text = {0};
     const char separator[2] = {e->separator, 0};
     soma__text_add(&text, "{\"version\":%d,\"separator\":", VERSION);
     soma__json_string(&text, separator);
-    add_names(&text, "names", &e->names);
-    add_names(&text, "labels", &e->labels);
+    soma__names_write(&text, "names", &e->names);
+    soma__names_write(&text, "labels", &e->labels);
     if (e->classes.count)
-        add_names(&text, "classes", &e->classes);
+        soma__names_write(&text, "classes", &e->classes);
     soma__text_add(&text, ",\"columns\":[");
     for (int i = 0; i < e->count; i++) {
         const soma__encoded_column *column = &e->column[i];
@@ -353,7 +343,7 @@ soma_status soma__encoding_text(char **out, const soma__encoding *e, soma_error 
         soma__text_add(&text, "%s{\"name\":", i ? "," : "");
         soma__json_string(&text, column->name);
         if (column->values)
-            add_names(&text, "values", &values);
+            soma__names_write(&text, "values", &values);
         if (column->fills)
             soma__json_member(&text, "fill", column->fill);
         if (column->index)
@@ -368,30 +358,7 @@ soma_status soma__encoding_text(char **out, const soma__encoding *e, soma_error 
 
 static soma_status damaged(const char *source, const char *what, soma_error *err)
 {
-    return soma__fail(err, SOMA_FORMAT, "%s: the description of its table is damaged: %s", source,
-                      what);
-}
-
-static soma_status get_names(soma__names *out, soma__arena *arena, const soma__value *map,
-                             const char *key, const char *source, soma_error *err)
-{
-    const soma__value *list = soma__value_find(map, key);
-    if (!list || list->kind != SOMA__LIST)
-        return damaged(source, key, err);
-    const char **names = soma__arena_array(arena, (size_t)list->count + 1, sizeof *names);
-    int count = 0;
-    *out = (soma__names){names, 0};
-    if (!names)
-        return soma__fail(err, SOMA_MEMORY, "%s: no memory for '%s'", source, key);
-    for (const soma__value *item = list->first; item; item = item->next) {
-        if (item->kind != SOMA__STRING)
-            return damaged(source, key, err);
-        names[count] = soma__arena_strdup(arena, item->text);
-        if (!names[count++])
-            return soma__fail(err, SOMA_MEMORY, "%s: no memory for '%s'", source, key);
-    }
-    out->count = count;
-    return SOMA_OK;
+    return soma__damaged(source, "table", what, err);
 }
 
 static bool get_flag(const soma__value *map, const char *key)
@@ -413,7 +380,7 @@ static soma_status get_column(soma__encoded_column *out, soma__arena *arena, con
     out->indicator = get_flag(map, "indicator");
     if (soma__value_find(map, "values")) {
         soma__names values;
-        SOMA__TRY(get_names(&values, arena, map, "values", source, err));
+        SOMA__TRY(soma__names_read(&values, arena, map, "values", source, "table", err));
         out->values = (const char **)(uintptr_t)values.name;
         out->value_count = values.count;
         for (int i = 1; i < values.count; i++)
@@ -445,10 +412,10 @@ static soma_status get_encoding(soma__encoding *e, const soma__value *root, cons
     if (!separator || separator->kind != SOMA__STRING || strlen(separator->text) != 1)
         return damaged(source, "separator", err);
     e->separator = separator->text[0];
-    SOMA__TRY(get_names(&e->names, &e->arena, root, "names", source, err));
-    SOMA__TRY(get_names(&e->labels, &e->arena, root, "labels", source, err));
+    SOMA__TRY(soma__names_read(&e->names, &e->arena, root, "names", source, "table", err));
+    SOMA__TRY(soma__names_read(&e->labels, &e->arena, root, "labels", source, "table", err));
     if (soma__value_find(root, "classes"))
-        SOMA__TRY(get_names(&e->classes, &e->arena, root, "classes", source, err));
+        SOMA__TRY(soma__names_read(&e->classes, &e->arena, root, "classes", source, "table", err));
     if (!columns || columns->kind != SOMA__LIST || columns->count == 0)
         return damaged(source, "columns", err);
     e->column = soma__arena_array(&e->arena, (size_t)columns->count, sizeof *e->column);

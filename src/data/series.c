@@ -74,19 +74,6 @@ void soma__series_encoding_release(soma__series_encoding *e)
     soma__free(e);
 }
 
-static soma_status copy_names(soma__names *to, soma__arena *arena, const soma__names *from,
-                              soma_error *err)
-{
-    const char **name = soma__arena_array(arena, (size_t)from->count + 1, sizeof *name);
-    bool complete = name != NULL;
-    for (int i = 0; complete && i < from->count; i++) {
-        name[i] = soma__arena_strdup(arena, from->name[i]);
-        complete = name[i] != NULL;
-    }
-    *to = (soma__names){name, complete ? from->count : 0};
-    return complete ? SOMA_OK : soma__fail(err, SOMA_MEMORY, "no memory for names of columns");
-}
-
 /* A copy of the options with their defaults. `label` is the column's name. */
 static soma_status encoding_new(soma__series_encoding **out, const soma__series_options *o,
                                 const char *label, soma_error *err)
@@ -106,9 +93,9 @@ static soma_status encoding_new(soma__series_encoding **out, const soma__series_
     soma_status status =
         e->options.label ? SOMA_OK : soma__fail(err, SOMA_MEMORY, "no memory for a column's name");
     if (status == SOMA_OK)
-        status = copy_names(&e->options.names, &e->arena, &o->names, err);
+        status = soma__names_copy(&e->options.names, &e->arena, &o->names, err);
     if (status == SOMA_OK)
-        status = copy_names(&e->options.columns, &e->arena, &o->columns, err);
+        status = soma__names_copy(&e->options.columns, &e->arena, &o->columns, err);
     if (status != SOMA_OK) {
         soma__series_encoding_release(e);
         return status;
@@ -137,24 +124,14 @@ soma__series_encoding *soma__dataset_series(const soma_dataset *dataset)
 /* --- the model file -----------------------------------------------------------------------------
  */
 
-static void add_names(soma__text *text, const char *key, const soma__names *names)
-{
-    soma__text_add(text, ",\"%s\":[", key);
-    for (int i = 0; i < names->count; i++) {
-        soma__text_add(text, i ? "," : "");
-        soma__json_string(text, names->name[i]);
-    }
-    soma__text_add(text, "]");
-}
-
 soma_status soma__series_encoding_text(char **out, const soma__series_encoding *e, soma_error *err)
 {
     const soma__series_options *o = &e->options;
     soma__text text = {0};
     soma__text_add(&text, "{\"version\":%d,\"label\":", VERSION);
     soma__json_string(&text, o->label);
-    add_names(&text, "names", &o->names);
-    add_names(&text, "columns", &o->columns);
+    soma__names_write(&text, "names", &o->names);
+    soma__names_write(&text, "columns", &o->columns);
     soma__json_member(&text, "length", (double)o->length);
     soma__json_member(&text, "horizon", (double)o->horizon);
     soma__json_member(&text, "season", (double)o->season);
@@ -172,24 +149,7 @@ soma_status soma__series_encoding_text(char **out, const soma__series_encoding *
 
 static soma_status damaged(const char *source, const char *what, soma_error *err)
 {
-    return soma__fail(err, SOMA_FORMAT, "%s: the description of its series is damaged: %s", source,
-                      what);
-}
-
-static soma_status get_names(soma__names *out, soma__arena *arena, const soma__value *root,
-                             const char *key, const char *source, soma_error *err)
-{
-    const soma__value *list = soma__value_find(root, key);
-    if (!list || list->kind != SOMA__LIST)
-        return damaged(source, key, err);
-    const char **name = soma__arena_array(arena, (size_t)list->count + 1, sizeof *name);
-    *out = (soma__names){name, 0};
-    for (const soma__value *item = list->first; item && name; item = item->next) {
-        if (item->kind != SOMA__STRING)
-            return damaged(source, key, err);
-        name[out->count++] = item->text;
-    }
-    return name ? SOMA_OK : soma__fail(err, SOMA_MEMORY, "%s: no memory for '%s'", source, key);
+    return soma__damaged(source, "series", what, err);
 }
 
 static soma_status get_whole(int64_t *out, const soma__value *root, const char *key, double least,
@@ -203,7 +163,7 @@ static soma_status get_whole(int64_t *out, const soma__value *root, const char *
     return SOMA_OK;
 }
 
-/* Lists of names live in `arena`, the names in the tree, until encoding_new copies them. */
+/* Lists of names live in `arena`, the label in the tree, until encoding_new copies them. */
 static soma_status get_options(soma__series_options *o, double *scale, soma__arena *arena,
                                const soma__value *root, const char *source, soma_error *err)
 {
@@ -221,8 +181,8 @@ static soma_status get_options(soma__series_options *o, double *scale, soma__are
     if (!label || label->kind != SOMA__STRING)
         return damaged(source, "label", err);
     o->label = label->text;
-    SOMA__TRY(get_names(&o->names, arena, root, "names", source, err));
-    SOMA__TRY(get_names(&o->columns, arena, root, "columns", source, err));
+    SOMA__TRY(soma__names_read(&o->names, arena, root, "names", source, "series", err));
+    SOMA__TRY(soma__names_read(&o->columns, arena, root, "columns", source, "series", err));
     SOMA__TRY(get_whole(&o->length, root, "length", 1, MOST_STEPS, source, err));
     SOMA__TRY(get_whole(&o->horizon, root, "horizon", 1, MOST_STEPS, source, err));
     SOMA__TRY(get_whole(&o->season, root, "season", 1, MOST_STEPS, source, err));

@@ -494,19 +494,6 @@ static soma_status fit_category(soma__encoded_column *out, soma__arena *arena,
     return SOMA_OK;
 }
 
-static soma_status copy_names(soma__names *out, soma__arena *arena, const soma__names *names,
-                              soma_error *err)
-{
-    const char **copy = soma__arena_array(arena, (size_t)names->count + 1, sizeof *copy);
-    bool complete = copy != NULL;
-    for (int i = 0; complete && i < names->count; i++) {
-        copy[i] = soma__arena_strdup(arena, names->name[i]);
-        complete = copy[i] != NULL;
-    }
-    *out = (soma__names){copy, complete ? names->count : 0};
-    return complete ? SOMA_OK : soma__fail(err, SOMA_MEMORY, "no memory for names of columns");
-}
-
 static soma_status copy_column_names(soma__names *out, soma__arena *arena, const soma__csv *csv,
                                      const int *column, int count, soma_error *err)
 {
@@ -516,7 +503,7 @@ static soma_status copy_column_names(soma__names *out, soma__arena *arena, const
     for (int i = 0; i < count; i++)
         names[i] = csv->column[column ? column[i] : i].name;
     soma__names list = {names, count};
-    soma_status status = copy_names(out, arena, &list, err);
+    soma_status status = soma__names_copy(out, arena, &list, err);
     soma__free(names);
     return status;
 }
@@ -530,7 +517,7 @@ static soma_status fit(soma__encoding *e, const soma__table *table, const soma_d
     SOMA__TRY(copy_column_names(&e->labels, &e->arena, csv, table->label, table->label_count, err));
     if (all->class_names) {
         soma__names classes = {(const char *const *)all->class_names, all->class_count};
-        SOMA__TRY(copy_names(&e->classes, &e->arena, &classes, err));
+        SOMA__TRY(soma__names_copy(&e->classes, &e->arena, &classes, err));
     }
     e->column = soma__arena_array(&e->arena, (size_t)table->feature_count, sizeof *e->column);
     if (!e->column)

@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+#include "data/names.h"
 #include "format/csv.h"
 #include "soma/data.h"
 
@@ -33,11 +34,6 @@ typedef enum soma__target {
     SOMA__TARGET_BINARY,  /* y is f32 [1]: 0 or 1 */
     SOMA__TARGET_NUMBERS, /* y is f32 [one for each label column] */
 } soma__target;
-
-typedef struct soma__names {
-    const char *const *name;
-    int count;
-} soma__names;
 
 typedef struct soma__table_options {
     soma__csv_header header;
