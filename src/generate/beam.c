@@ -129,7 +129,8 @@ static void next_beams(search *s, int64_t index, const float *scores)
     group->done = live == 0 || !hopeful(s, likeliest, group->best);
 }
 
-/* A group that is done goes on reading something, since all rows are read together. */
+/* Rows that are no beams, as all of a group that is done, go on reading something, since all rows
+ * are read together. */
 static void stand_still(search *s, int64_t index)
 {
     for (int64_t row = index * s->beams; row < (index + 1) * s->beams; row++) {
@@ -142,13 +143,8 @@ static soma_status step_on(search *s, const float **scores, soma_error *err)
 {
     bool all = true;
     for (int64_t i = 0; i < s->groups; i++) {
-        for (int64_t row = i * s->beams; row < (i + 1) * s->beams; row++) {
-            s->from[row] = row;
-            s->last[row] = 0;
-        }
-        if (s->group[i].done)
-            stand_still(s, i);
-        else
+        stand_still(s, i);
+        if (!s->group[i].done)
             next_beams(s, i, *scores);
         all &= s->group[i].done;
     }
