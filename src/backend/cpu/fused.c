@@ -40,8 +40,6 @@
 #define MOST_CONSTANTS 64
 /* Most columns that are repeated: two vectors of the widest. */
 #define FLAT_COLS 32
-/* Elements a block; work of fewer than two blocks stays on the calling thread. */
-#define BLOCK 8192
 
 /* Where an operand or output is. Strides are in elements. */
 typedef struct place {
@@ -260,7 +258,7 @@ static void cut_tiles(fused_job *job)
     job->col_tiles = (cols + job->tile_cols - 1) / job->tile_cols;
     job->tiles = matrices * job->row_tiles * job->col_tiles;
     int64_t elements = job->tile_rows * job->tile_cols;
-    job->block_tiles = elements >= BLOCK ? 1 : BLOCK / elements;
+    job->block_tiles = elements >= SOMA__FUSED_BLOCK ? 1 : SOMA__FUSED_BLOCK / elements;
 }
 
 /* Cuts what is folded into units. Dims are kept ones, then folded ones, then perhaps a kept one
@@ -302,7 +300,7 @@ static bool cut_folds(fused_job *job)
     if (fold->tiles < 2 * fold->chunk)
         fold->chunk = fold->tiles;
     fold->chunks = (fold->tiles + fold->chunk - 1) / fold->chunk;
-    fold->block_units = 1 + (BLOCK - 1) / (fold->chunk * elements);
+    fold->block_units = 1 + (SOMA__FUSED_BLOCK - 1) / (fold->chunk * elements);
     for (int k = 0; k < p->stores; k++) {
         fold->part[k] = parts;
         parts += p->fold[k] == SOMA__FOLD_NONE ? 0 : p->fold[k] == SOMA__FOLD_VARIANCE ? 3 : 1;

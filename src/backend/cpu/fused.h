@@ -11,6 +11,8 @@
 
 /* Floats of a splat: one value as often as the widest vector has lanes. */
 #define SOMA__SPLAT 16
+/* Elements of a block of work; fewer than two blocks stay on the calling thread. */
+#define SOMA__FUSED_BLOCK 8192
 
 /* rows × n lanes. Row r starts at p + r·ld; ld 0: all rows are the same. With `splat`, p + r·ld
  * holds SOMA__SPLAT copies of the one value of row r. */

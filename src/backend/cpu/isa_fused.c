@@ -345,32 +345,23 @@ static void store(soma_dtype dtype, void *to, int64_t ld, int64_t rows, int64_t 
 /* --- chains -------------------------------------------------------------------------------------
  */
 
-VF_INLINE vf chain_load(const float *p, bool part, int64_t lanes)
-{
-    return part ? vf_load_part(p, lanes) : vf_load(p);
-}
-
-/* One vector of row r, from column i; `columns` (0, 1: bias, 3: all), `term`, `limits` and `part`
- * are constants. */
+/* A vector of row r, or the first `lanes` of it, from column i; `columns` (0, 1: bias, 3: all),
+ * `term` and `limits` are constants. */
 VF_INLINE void chain_vector(const soma__chain *c, int64_t r, int64_t i, const int columns,
-                            const bool term, const int limits, const bool part)
+                            const bool term, const int limits, const int64_t lanes)
 {
-    const int64_t lanes = c->cols - i;
-    vf x = chain_load(c->from + r * c->from_step + i, part, lanes);
+    vf x = vf_load_lanes(c->from + r * c->from_step + i, lanes);
     if (columns == 3)
-        x = (x - chain_load(c->shift + i, part, lanes)) * chain_load(c->scale + i, part, lanes);
+        x = (x - vf_load_lanes(c->shift + i, lanes)) * vf_load_lanes(c->scale + i, lanes);
     if (columns > 0)
-        x = x + chain_load(c->bias + i, part, lanes);
+        x = x + vf_load_lanes(c->bias + i, lanes);
     if (term)
-        x = x + chain_load(c->term + r * c->step + i, part, lanes);
+        x = x + vf_load_lanes(c->term + r * c->step + i, lanes);
     if (limits == 2)
         x = vf_select(vf_le(vf_set1(c->high), x), vf_set1(c->high), x);
     if (limits > 0)
         x = vf_select(vf_le(x, vf_set1(c->low)), vf_set1(c->low), x);
-    if (part)
-        vf_store_part(c->to + r * c->step + i, x, lanes);
-    else
-        vf_store(c->to + r * c->step + i, x);
+    vf_store_lanes(c->to + r * c->step + i, x, lanes);
 }
 
 VF_INLINE void chain_rows(const soma__chain *chain, const int columns, const bool term,
@@ -380,9 +371,9 @@ VF_INLINE void chain_rows(const soma__chain *chain, const int columns, const boo
     for (int64_t r = 0; r < c.rows; r++) {
         int64_t i = 0;
         for (; i + VF_WIDTH <= c.cols; i += VF_WIDTH)
-            chain_vector(&c, r, i, columns, term, limits, false);
+            chain_vector(&c, r, i, columns, term, limits, VF_WIDTH);
         if (i < c.cols)
-            chain_vector(&c, r, i, columns, term, limits, true);
+            chain_vector(&c, r, i, columns, term, limits, c.cols - i);
     }
 }
 

@@ -13,9 +13,6 @@
 #include "backend/cpu/fused.h"
 #include "base/pool.h"
 
-/* Elements a block, as a tile's block in fused.c. */
-#define BLOCK 8192
-
 /* The program as a tree: values are operands, constants and results of instructions. */
 enum { MOST_VALUES = SOMA__PROGRAM_OPERANDS + 64 + SOMA__PROGRAM_INSNS };
 
@@ -245,9 +242,9 @@ typedef struct moments_job {
 static void run_block(void *context, int64_t block, int worker)
 {
     const moments_job *job = context;
-    int64_t from = block * BLOCK, left = job->moments.elements - from;
+    int64_t from = block * SOMA__FUSED_BLOCK, left = job->moments.elements - from;
     (void)worker;
-    job->isa->moments(&job->moments, from, left < BLOCK ? left : BLOCK);
+    job->isa->moments(&job->moments, from, left < SOMA__FUSED_BLOCK ? left : SOMA__FUSED_BLOCK);
 }
 
 bool soma__moments_run(const soma__call *call, const soma__isa_table *isa)
@@ -255,6 +252,7 @@ bool soma__moments_run(const soma__call *call, const soma__isa_table *isa)
     moments_job job = {.isa = isa->fused};
     if (!read_call(&job.moments, call))
         return false;
-    soma__parallel(call->pool, (job.moments.elements + BLOCK - 1) / BLOCK, run_block, &job);
+    soma__parallel(call->pool, (job.moments.elements + SOMA__FUSED_BLOCK - 1) / SOMA__FUSED_BLOCK,
+                   run_block, &job);
     return true;
 }
