@@ -110,4 +110,13 @@ static inline bool soma__same_positions(const soma__value *operand, const soma__
     return operand->count == result->count && operand->bytes == result->bytes;
 }
 
+/* Whether the kernel of `step` may write its value `out` over operand i. */
+static inline bool soma__may_overwrite(const soma__core *core, const soma__step *step, int i,
+                                       int32_t out)
+{
+    return step->kernel && step->kernel->in_place != SOMA__APART && !step->epilogue_first &&
+           (step->kernel->in_place != SOMA__OVER_FIRST || i == 0) && !soma__is_fold(step, out) &&
+           soma__same_positions(&core->value[step->in[i]], &core->value[out]);
+}
+
 #endif

@@ -37,18 +37,13 @@ static void find_lifetimes(soma__core *core)
 static int32_t dying_operand(const soma__core *core, int32_t s, int32_t out)
 {
     const soma__step *step = &core->step[s];
-    if (!step->kernel || step->kernel->in_place == SOMA__APART || step->epilogue_first ||
-        soma__is_fold(step, out))
-        return -1;
-    const bool first = step->kernel->in_place == SOMA__OVER_FIRST;
-    for (int i = 0; i < (first ? 1 : step->nin); i++) {
+    for (int i = 0; i < step->nin; i++) {
         int32_t root = core->value[step->in[i]].root;
         const soma__value *r = &core->value[root];
         bool dies = r->place == SOMA__AT_ARENA && r->last == s && r->first < s;
         for (int k = 0; k < step->nin && dies; k++) /* also as other operands in the same way */
             if (core->value[step->in[k]].root == root)
-                dies = (!first || k == 0) &&
-                       soma__same_positions(&core->value[step->in[k]], &core->value[out]);
+                dies = soma__may_overwrite(core, step, k, out);
         for (int k = 0; k < step->nout && dies; k++)
             dies = core->value[step->out[k]].shares != root;
         if (dies && soma__same_positions(r, &core->value[out]))

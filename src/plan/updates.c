@@ -24,15 +24,9 @@ static bool reads(const soma__core *core, const soma__step *step, int32_t root)
 /* Whether `step` may write value `out` over variable `root`, as far as its own reading goes. */
 static bool position_safe(const soma__core *core, const soma__step *step, int32_t out, int32_t root)
 {
-    for (int i = 0; i < step->nin; i++) {
-        const soma__value *operand = &core->value[step->in[i]];
-        if (operand->root != root)
-            continue;
-        if (!step->kernel || step->kernel->in_place == SOMA__APART || step->epilogue_first ||
-            (step->kernel->in_place == SOMA__OVER_FIRST && i != 0) || soma__is_fold(step, out) ||
-            !soma__same_positions(operand, &core->value[out]))
+    for (int i = 0; i < step->nin; i++)
+        if (core->value[step->in[i]].root == root && !soma__may_overwrite(core, step, i, out))
             return false;
-    }
     return true;
 }
 
