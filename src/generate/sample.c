@@ -72,8 +72,6 @@ static soma_status take_scores(candidate *c, const float *scores, int64_t count,
 static int64_t kept(const double *p, int64_t count, const soma_sampling *o)
 {
     int64_t keep = count;
-    if (o->greedy)
-        return 1;
     if (o->top_k > 0 && o->top_k < keep)
         keep = o->top_k;
     double total = 0, sum = 0;
@@ -91,12 +89,26 @@ static int64_t kept(const double *p, int64_t count, const soma_sampling *o)
     return keep;
 }
 
+/* The likeliest alone: nothing has to be sorted for it. */
+static void greedy_chances(double *p, const candidate *c, int64_t count)
+{
+    const candidate *best = c;
+    for (int64_t i = 1; i < count; i++)
+        best = by_score(&c[i], best) < 0 ? &c[i] : best;
+    for (int64_t i = 0; i < count; i++)
+        p[i] = i == best->id;
+}
+
 static soma_status chances(double *p, candidate *c, const float *scores, int64_t count,
                            const soma_sampling *o, const int64_t *seen, int64_t seen_count,
                            soma_error *err)
 {
     const double temperature = o->temperature > 0 ? o->temperature : 1;
     SOMA__TRY(take_scores(c, scores, count, o, seen, seen_count, err));
+    if (o->greedy) {
+        greedy_chances(p, c, count);
+        return SOMA_OK;
+    }
     qsort(c, (size_t)count, sizeof *c, by_score);
     for (int64_t i = 0; i < count; i++)
         p[i] = exp((c[i].score - c[0].score) / temperature);
