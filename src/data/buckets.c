@@ -84,16 +84,24 @@ static soma_status check(const soma_dataset *dataset, const int64_t *lengths, in
     return SOMA_OK;
 }
 
+int soma__buckets_lengths(int64_t out[SOMA_BUCKETS + 1], const int64_t *lengths, int count,
+                          int64_t steps)
+{
+    for (int i = 0; i < count; i++)
+        out[i] = lengths[i];
+    if (count == 0 || out[count - 1] < steps)
+        out[count++] = steps;
+    return count;
+}
+
 soma_status soma__buckets_create(soma__buckets *out, const soma_dataset *dataset,
                                  const int64_t *lengths, int count, int64_t batch, soma_error *err)
 {
     *out = (soma__buckets){0};
     SOMA__TRY(check(dataset, lengths, count, err));
     const int64_t steps = dataset->x_shape.dim[0];
-    soma__buckets b = {.count = count, .samples = dataset->count, .batch = batch};
-    memcpy(b.lengths, lengths, (size_t)count * sizeof *lengths);
-    if (b.lengths[count - 1] < steps)
-        b.lengths[b.count++] = steps;
+    soma__buckets b = {.samples = dataset->count, .batch = batch};
+    b.count = soma__buckets_lengths(b.lengths, lengths, count, steps);
     b.x_step = dataset->x_bytes / (size_t)steps;
     if (soma__buckets_cut_targets(dataset))
         b.y_step = dataset->y_bytes / (size_t)steps;

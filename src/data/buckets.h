@@ -20,6 +20,10 @@ typedef struct soma__buckets {
     int64_t *scratch, *turns;
 } soma__buckets;
 
+/* The lengths that batches are cut to: the `count` given ones and, where the last is shorter, that
+ * of the samples. Returns how many. */
+int soma__buckets_lengths(int64_t out[SOMA_BUCKETS + 1], const int64_t *lengths, int count,
+                          int64_t steps);
 /* Reads all samples once, for their lengths. Errors: SOMA_INVALID (lengths that do not rise or are
  * beyond the samples', transforms), SOMA_SHAPE, SOMA_DTYPE (samples that are no sequences of f32),
  * those of reading, SOMA_MEMORY. */

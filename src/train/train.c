@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "data/buckets.h"
 #include "data/dataset.h"
 #include "train/train.h"
 
@@ -139,10 +140,7 @@ static void find_lengths(soma__run *run)
 {
     const soma_train_options *o = &run->options;
     const int64_t steps = o->bucket_count ? soma_dataset_x_shape(run->data->train)->dim[0] : 0;
-    for (int i = 0; i < o->bucket_count; i++)
-        run->lengths[run->length_count++] = o->buckets[i];
-    if (!run->length_count || run->lengths[run->length_count - 1] < steps)
-        run->lengths[run->length_count++] = steps;
+    run->length_count = soma__buckets_lengths(run->lengths, o->buckets, o->bucket_count, steps);
 }
 
 soma_status soma__run_steps(soma__run *run, soma__step *out, const soma__step_job *job,
